@@ -1,0 +1,88 @@
+"""The keys that every scene shares."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from simgen.config.parse import bounded, parse
+from simgen.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """Size (the largest; a scene may crop below it) and file format of images."""
+
+    width: int = bounded(640, low=16, high=8192)
+    height: int = bounded(640, low=16, high=8192)
+    format: Literal["png", "jpg"] = "png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelConfig:
+    """Conventions of the labels; see docs/annotations.md.
+
+    `merge_mm` joins defects of one kind on one part that are no further apart;
+    `pad_px` widens defect masks; `polygons` writes polygons instead of RLE.
+    """
+
+    min_contrast: float = bounded(1.0, low=0)
+    merge_mm: float = bounded(0.0, low=0)
+    pad_px: int = bounded(0, low=0, high=64)
+    polygons: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RendererConfig:
+    """Which renderer draws, and how. `supersample` is samples a pixel side."""
+
+    name: Literal["raster"] = "raster"
+    allow_software: bool = False
+    supersample: int = bounded(2, low=1, high=4)
+    shadow_map: int = bounded(1024, low=128, high=8192)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetConfig:
+    """What the dataset card says."""
+
+    name: str = ""
+    licence: str = "CC0-1.0"
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderConfig:
+    """A render job. `scene` stays plain here: its module parses its own ranges."""
+
+    scene: dict[str, Any]
+    out: str
+    frames: int = bounded(48, low=1)
+    seed: int = bounded(0, low=0)
+    workers: int = bounded(0, low=0, high=1024)
+    shard_size: int = bounded(24, low=1, high=100_000)
+    executor: Literal["local"] = "local"
+    views_per_scene: int = bounded(1, low=1, high=1000)
+    exposures_per_view: int = bounded(1, low=1, high=100)
+    image: ImageConfig = field(default_factory=ImageConfig)
+    labels: LabelConfig = field(default_factory=LabelConfig)
+    renderer: RendererConfig = field(default_factory=RendererConfig)
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+
+    @property
+    def scene_name(self) -> str:
+        """Name of the scene family, `scenes/<name>.py`."""
+        return str(self.scene["name"])
+
+
+def parse_render(plain: dict[str, Any]) -> RenderConfig:
+    """Parse a composed render config.
+
+    Raises:
+        ConfigError: See `parse`; also when no scene was chosen.
+    """
+    scene = plain.get("scene")
+    if not isinstance(scene, dict) or not isinstance(scene.get("name"), str):
+        raise ConfigError("scene: none was chosen; add +scene=inspection (or another scene's name)")
+    if not re.fullmatch(r"[A-Za-z0-9_]+", scene["name"]):
+        raise ConfigError(f"scene.name: {scene['name']!r} may hold letters, digits and _ only")
+    return parse(RenderConfig, plain)

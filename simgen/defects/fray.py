@@ -1,0 +1,64 @@
+"""Fray: irregular wear with a soft, ragged border, the process lines gone inside."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.config import bounded
+from simgen.defects.outlines import blob_distance
+from simgen.defects.profile import Profile, turned
+from simgen.finishes.noise import blotches, ridged
+from simgen.parts.sites import Site
+from simgen.sampling import Distribution, LogUniform, Uniform
+from simgen.scene.spec import DefectSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranges:
+    """Length along the process and width across it, in mm; `strength` of the change."""
+
+    length_mm: Distribution = bounded(LogUniform(3.0, 30.0), above=0)
+    width_mm: Distribution = bounded(LogUniform(3.0, 14.0), above=0)
+    tone: Distribution = bounded(Uniform(0.45, 0.9), above=0, high=2)
+    strength: Distribution = bounded(Uniform(0.5, 0.95), low=0, high=1)
+
+
+def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
+    """Draw a fray at `site`."""
+    return DefectSpec(
+        kind="fray",
+        anchor_mm=site.anchor_mm,
+        normal=site.normal,
+        tangent=turned(site, float(rng.uniform(-12, 12))),
+        size_mm={"length": ranges.length_mm.sample(rng), "width": ranges.width_mm.sample(rng)},
+        values={
+            "tone": ranges.tone.sample(rng),
+            "strength": ranges.strength.sample(rng),
+            "max_turn_deg": 60.0,
+            "level_mm": 1.5,
+        },
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
+    """Return matt, mottled wear of slightly lower level."""
+    size = defect.size_mm
+    distance, r = blob_distance(
+        u, v, length_mm=size["length"], width_mm=size["width"], seed=defect.seed,
+        roughness=0.42, squareness=2.6,
+    )  # fmt: skip
+    flat = np.stack([u, v, np.zeros_like(u)], axis=1)
+    ragged = ridged(flat, 1.6, defect.seed)
+    soft = np.clip((1 - r) * 5 + 0.6 * ragged - 0.15, 0, 1)
+    mottled = defect.values["tone"] * (1 + 0.16 * blotches(flat, 2.2, defect.seed + 5, 8))
+    return Profile(
+        distance_mm=distance,
+        half_width_mm=np.full(u.shape, min(size.values()) / 2, np.float32),
+        height_mm=(-0.06 * soft * (0.6 + 0.8 * ragged)).astype(np.float32),
+        amount=(defect.values["strength"] * soft).astype(np.float32),
+        albedo=np.clip(mottled, 0.1, 1.6)[:, None].repeat(3, axis=1).astype(np.float32),
+        roughness=0.72,
+        metalness=0.0,
+        tint=True,
+    )

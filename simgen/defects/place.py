@@ -1,0 +1,77 @@
+"""Which kinds a scene draws, how often, and the rule that they do not overlap."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from simgen.config import bounded, parse
+from simgen.defects.kinds import kind_module
+from simgen.scene.spec import DefectSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindRanges:
+    """One entry of `scene.defects` or `scene.marks`.
+
+    `weight` is how often it is drawn among its like; `kind` defaults to the entry's
+    name; `sizes` fills the kind's own `Ranges`.
+    """
+
+    weight: float = bounded(1.0, low=0)
+    kind: str = ""
+    sizes: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinds:
+    """Parsed entries: for each name its kind, its ranges and its weight."""
+
+    kind: dict[str, str]
+    ranges: dict[str, Any]
+    weights: dict[str, float]
+
+    def pick(self, rng: np.random.Generator) -> str:
+        """Draw a name by weight."""
+        names = sorted(self.weights)
+        p = np.array([self.weights[n] for n in names])
+        return names[int(rng.choice(len(names), p=p / p.sum()))]
+
+
+def parse_kinds(entries: Mapping[str, KindRanges], key: str) -> Kinds:
+    """Parse the entries' own ranges.
+
+    Raises:
+        ConfigError: A kind or a key in `sizes` is unknown, or a range is wrong.
+    """
+    kind, ranges = {}, {}
+    for name, entry in entries.items():
+        kind[name] = entry.kind or name
+        module = kind_module(kind[name], f"{key}.{name}")
+        ranges[name] = parse(module.Ranges, entry.sizes or {}, f"{key}.{name}.sizes")
+    return Kinds(kind=kind, ranges=ranges, weights={n: e.weight for n, e in entries.items()})
+
+
+def keep_apart(defects: Sequence[DefectSpec], gap_mm: float = 0.5) -> tuple[DefectSpec, ...]:
+    """Return the defects that overlap none before them, by the distance of their anchors."""
+    kept: list[DefectSpec] = []
+    for defect in defects:
+        anchor = np.asarray(defect.anchor_mm)
+        clear = all(
+            np.linalg.norm(anchor - np.asarray(k.anchor_mm)) > _radius(defect) + _radius(k) + gap_mm
+            for k in kept
+        )
+        if clear:
+            kept.append(defect)
+    return tuple(kept)
+
+
+def _radius(defect: DefectSpec) -> float:
+    if defect.points:
+        return max(float(np.hypot(p[0], p[1])) for p in defect.points)
+    size = defect.size_mm
+    if defect.missing_material:
+        return max(size["length"] / 2, size["width"]) * 1.2
+    # Irregular outlines reach up to 1.9 times beyond the ellipse, rarely 1.4.
+    return 0.7 * max(size.values())

@@ -1,0 +1,75 @@
+"""The only reader of the holdout, and its log."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from simgen.errors import ConfigError, DatasetError
+from simgen.train.images import LabelledImage, Source
+from simgen.train.real import RealConfig, check_splits, load_real, read_split
+
+
+def load_for_evaluation(
+    config: RealConfig,
+    split: str,
+    rename: Mapping[str, str],
+    *,
+    log: Path,
+    purpose: Mapping[str, Any],
+) -> Source:
+    """Return the photographs to judge by; a reading of the holdout is logged before it happens.
+
+    Args:
+        config: Where they are.
+        split: `val` or `holdout`.
+        rename: Category names of the set to ours.
+        log: JSON lines file of the holdout's readings.
+        purpose: What the reading is for, added to its line.
+
+    Raises:
+        ConfigError: The log cannot be written; without it the holdout stays closed.
+        DatasetError: See `simgen.train.real`.
+    """
+    if split == "val":
+        return load_real(config, "val", rename)
+    if split != "holdout":
+        raise DatasetError(f"evaluate.split: {split!r} is not val or holdout")
+    check_splits(config)
+    file = config.folder / "holdout.json"
+    line = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),  # noqa: TID251 - a log of when
+        "set": config.set,
+        "holdout_json_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        **purpose,
+    }
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise ConfigError(
+            f"evaluate.holdout_log: {log} cannot be written ({error.strerror}); choose another file"
+        ) from None
+    return read_split(config, "holdout", rename)
+
+
+def refuse_shared_photographs(judged: Source, *trained: Source) -> None:
+    """Check that no photograph that judges was trained on, by content.
+
+    Raises:
+        DatasetError: One was.
+    """
+    known = {_content(i): i for source in trained for i in source.images}
+    for image in judged.images:
+        twin = known.get(_content(image))
+        if twin is not None:
+            raise DatasetError(
+                f"{image.file} is the same picture as {twin.file}, which is trained on; remove one"
+            )
+
+
+def _content(image: LabelledImage) -> bytes:
+    return hashlib.sha256(repr(image.pixels.shape).encode() + image.pixels.tobytes()).digest()

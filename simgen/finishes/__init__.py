@@ -1,0 +1,15 @@
+"""How surfaces look before anything happened to them."""
+
+from simgen.finishes.kinds import FINISHES, bake_finish
+from simgen.finishes.layers import Layers, Maps, pack, patched, to_maps, uniform_layers
+
+__all__ = [
+    "FINISHES",
+    "Layers",
+    "Maps",
+    "bake_finish",
+    "pack",
+    "patched",
+    "to_maps",
+    "uniform_layers",
+]

@@ -1,0 +1,1 @@
+"""Exact labels from geometry."""

@@ -1,0 +1,53 @@
+"""How well a defect can be seen: against its clean twin, and against its surroundings."""
+
+import cv2
+import numpy as np
+
+RING_PX = 10
+
+
+def ring_around(mask: np.ndarray) -> np.ndarray:
+    """Return the pixels within `RING_PX` of a mask but outside it, shape (H, W), bool."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RING_PX + 1, 2 * RING_PX + 1))
+    return (cv2.dilate(mask.astype(np.uint8), kernel) > 0) & ~mask
+
+
+def twin_contrast(
+    mask: np.ndarray,
+    part: np.ndarray,
+    y: np.ndarray,
+    y_clean: np.ndarray,
+    y_clean_noisy: np.ndarray,
+) -> float:
+    """Return mean |Y - Y_clean| over the mask over the noise of what surrounds it.
+
+    The surroundings are the defect's own part: with what lies behind it in the ring,
+    the step at the silhouette would count as noise, and a break that is plain to see
+    at a tile's border would come out fainter than a scratch that nobody finds.
+
+    Args:
+        mask: Visible pixels of the defect, (H, W), bool, not empty.
+        part: Visible pixels of the undamaged part, (H, W), bool.
+        y, y_clean: Noise-free levels in [0, 255] with and without defects, (H, W).
+        y_clean_noisy: The twin with noise; its standard deviation in the ring, at
+            least 1 level, is the unit.
+    """
+    ring = ring_around(mask) & part
+    spread = float(y_clean_noisy[ring].std()) if ring.any() else 0.0
+    return float(np.abs(y[mask] - y_clean[mask]).mean()) / max(1.0, spread)
+
+
+def ring_contrast(mask: np.ndarray, y: np.ndarray) -> float:
+    """Return |mean in mask - mean in ring| over the ring's standard deviation, at least 1 level.
+
+    It can be computed on photographs too.
+
+    Args:
+        mask: Shape (H, W), bool, not empty.
+        y: Levels of the finished image, (H, W).
+    """
+    ring = ring_around(mask)
+    if not ring.any():
+        return 0.0
+    outside = y[ring]
+    return abs(float(y[mask].mean()) - float(outside.mean())) / max(1.0, float(outside.std()))

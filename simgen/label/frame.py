@@ -1,0 +1,213 @@
+"""From colour, twin and masks of a view to one finished frame: develop, erase, annotate."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from simgen.config.render import LabelConfig
+from simgen.label.annotation import Annotation, Frame
+from simgen.label.contrast import RING_PX, ring_contrast, twin_contrast
+from simgen.label.masks import DefectMask, ViewMasks
+from simgen.render.buffers import Window
+from simgen.sampling import FrameIndex
+from simgen.scene.spec import SceneSpec
+from simgen.sensor import develop, luminance, noise_field, quantize
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One rendered view, from which its exposures are made.
+
+    Attributes:
+        linear: HDR colour, shape (H, W, 3), float32.
+        twin: The same without defects where `window` is, (h, w, 3), float32.
+        window: Where the twin was drawn; empty if there is no defect in view.
+        masks: Masks of the view, merged as configured.
+        owner: For each pixel of the window the index of the nearest mask in
+            `masks.defects`, (h, w), int32.
+    """
+
+    linear: np.ndarray
+    twin: np.ndarray
+    window: Window
+    masks: ViewMasks
+    owner: np.ndarray
+
+
+def twin_window(masks: ViewMasks, width: int, height: int) -> Window:
+    """Return the window around all defects, with room for rings, blur and shadows."""
+    window = Window(x0=0, y0=0, x1=0, y1=0)
+    for defect in masks.defects:
+        window = window.union(_bounds(defect.visible))
+    return window if window.empty else window.grown(RING_PX + 14, width, height)
+
+
+def nearest_mask(masks: ViewMasks, window: Window) -> np.ndarray:
+    """Return the index of the nearest defect for each pixel of the window, int32."""
+    h, w = window.y1 - window.y0, window.x1 - window.x0
+    best = np.full((h, w), np.inf, np.float32)
+    owner = np.zeros((h, w), np.int32)
+    for k, defect in enumerate(masks.defects):
+        outside = (~defect.visible[window.slices]).astype(np.uint8)
+        distance = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        nearer = distance < best
+        best[nearer], owner[nearer] = distance[nearer], k
+    return owner
+
+
+def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelConfig) -> Frame:
+    """Return the finished frame of a view: its image and its annotations.
+
+    A defect whose contrast is below `labels.min_contrast` is erased: its pixels, and
+    those it influences, are the twin's in image and labels alike.
+    """
+    camera, sensor = scene.camera, scene.sensor
+    crop = sensor.crop or (0, 0, camera.width, camera.height)
+    at = (slice(crop[1], crop[1] + crop[3]), slice(crop[0], crop[0] + crop[2]))
+    noise = noise_field(sensor, crop[3], crop[2])
+    size = (camera.width, camera.height)
+    linear, ids = view.linear, view.masks.ids
+    contrasts, erased = _contrasts(view, scene, crop, noise, config.min_contrast)
+    if erased:
+        linear, ids = linear.copy(), ids.copy()
+        gone = np.isin(view.owner, list(erased))
+        linear[view.window.slices][gone] = view.twin[gone]
+        ids[view.window.slices][gone] = view.masks.clean_ids[view.window.slices][gone]
+    levels = develop(
+        np.ascontiguousarray(linear[at]), sensor, origin=crop[:2], camera_size=size, noise=noise
+    )
+    image = quantize(levels, sensor)
+    annotations = _parts(scene, view.masks, ids[at], at)
+    place = {k: j for j, (k, _) in enumerate(annotations)}
+    y = luminance(image.astype(np.float32))
+    defects = []
+    for k, contrast in contrasts.items():
+        if k not in erased:
+            mask = view.masks.defects[k]
+            visible, amodal = mask.visible[at], mask.amodal[at]
+            part = ids[at] == mask.object + 1
+            made = _defect(scene, mask, visible, amodal, part, config.pad_px)
+            defects.append(
+                Annotation(
+                    **made, part=place.get(mask.object), contrast=contrast,
+                    contrast_ring=ring_contrast(visible, y),
+                )  # fmt: skip
+            )
+    kinds = Counter(_kind(scene, view.masks.defects[k]) for k in erased)
+    return Frame(
+        index=index.frame,
+        scene_index=index.scene,
+        view=index.view,
+        exposure=index.exposure,
+        image=image,
+        annotations=(*(a for _, a in annotations), *defects),
+        spec=scene,
+        erased=dict(sorted(kinds.items())),
+    )
+
+
+def _contrasts(
+    view: View, scene: SceneSpec, crop: tuple[int, int, int, int], noise: np.ndarray, least: float
+) -> tuple[dict[int, float], set[int]]:
+    """Return the contrast of each defect seen within the crop, and which are too faint."""
+    sensor, camera = scene.sensor, scene.camera
+    x0, y0 = max(view.window.x0, crop[0]), max(view.window.y0, crop[1])
+    x1 = min(view.window.x1, crop[0] + crop[2])
+    y1 = min(view.window.y1, crop[1] + crop[3])
+    if x1 <= x0 or y1 <= y0:
+        return {}, set()
+    in_view = (slice(y0, y1), slice(x0, x1))
+    in_twin = (
+        slice(y0 - view.window.y0, y1 - view.window.y0),
+        slice(x0 - view.window.x0, x1 - view.window.x0),
+    )
+    in_noise = (slice(y0 - crop[1], y1 - crop[1]), slice(x0 - crop[0], x1 - crop[0]))
+    seen, clean = view.linear[in_view], np.ascontiguousarray(view.twin[in_twin])
+    size = (camera.width, camera.height)
+
+    def y_of(linear: np.ndarray, field: np.ndarray | None) -> np.ndarray:
+        return luminance(develop(linear, sensor, origin=(x0, y0), camera_size=size, noise=field))
+
+    y, y_clean = y_of(seen, None), y_of(clean, None)
+    y_noisy = y_of(clean, noise[in_noise])
+    contrasts, erased = {}, set()
+    for k, defect in enumerate(view.masks.defects):
+        mask = defect.visible[in_view]
+        if not mask.any():
+            # Outside the crop, or only its surroundings reach into it.
+            erased.add(k)
+            continue
+        part = view.masks.clean_ids[in_view] == defect.object + 1
+        contrasts[k] = twin_contrast(mask, part, y, y_clean, y_noisy)
+        if contrasts[k] < least:
+            erased.add(k)
+    return contrasts, erased
+
+
+def _parts(
+    scene: SceneSpec, masks: ViewMasks, ids: np.ndarray, at: tuple[slice, slice]
+) -> list[tuple[int, Annotation]]:
+    result = []
+    for k, spec in enumerate(scene.objects):
+        if spec.category is None or k not in masks.amodal:
+            continue
+        visible = ids == k + 1
+        amodal = masks.amodal[k][at] | visible
+        if visible.any():
+            result.append(
+                (
+                    k,
+                    Annotation(
+                        category=spec.category,
+                        supercategory="part",
+                        mask=visible,
+                        amodal_bbox=tight_box(amodal),
+                        visibility=float(visible.sum() / amodal.sum()),
+                    ),
+                )
+            )
+    return result
+
+
+def _defect(
+    scene: SceneSpec, mask: DefectMask, visible: np.ndarray, amodal: np.ndarray,
+    part: np.ndarray, pad_px: int,
+) -> dict:  # fmt: skip
+    specs = [scene.objects[mask.object].defects[d] for d in mask.defects]
+    missing = specs[0].missing_material
+    sizes = dict(max((s.size_mm for s in specs), key=lambda s: max(s.values())))
+    if len(specs) > 1:
+        sizes["count"] = float(len(specs))
+    share = float(visible.sum() / amodal.sum())
+    if pad_px > 0:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pad_px + 1, 2 * pad_px + 1))
+        wide = cv2.dilate(visible.astype(np.uint8), kernel) > 0
+        visible = wide if missing else wide & part
+        amodal = amodal | visible
+    return {
+        "category": specs[0].kind,
+        "supercategory": "defect",
+        "mask": visible,
+        "amodal_bbox": tight_box(amodal),
+        "visibility": share,
+        "defect_mm": sizes,
+        "missing_material": missing,
+    }
+
+
+def tight_box(mask: np.ndarray) -> tuple[float, float, float, float]:
+    """Return the COCO box (x, y, width, height) of a mask that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    x, y = float(columns[0]), float(rows[0])
+    return (x, y, float(columns[-1]) - x + 1, float(rows[-1]) - y + 1)
+
+
+def _bounds(mask: np.ndarray) -> Window:
+    x, y, w, h = (int(value) for value in tight_box(mask))
+    return Window(x0=x, y0=y, x1=x + w, y1=y + h)
+
+
+def _kind(scene: SceneSpec, mask: DefectMask) -> str:
+    return scene.objects[mask.object].defects[mask.defects[0]].kind

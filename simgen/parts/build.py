@@ -1,0 +1,152 @@
+"""The shapes by name, and `build_mesh`: a ShapeSpec to a closed mesh with its atlas."""
+
+import difflib
+import inspect
+import json
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from simgen.errors import ConfigError
+from simgen.parts.arc_tile import arc_tile
+from simgen.parts.atlas import pack
+from simgen.parts.bracket import bracket
+from simgen.parts.chart import SHARP_DEG, Chart
+from simgen.parts.mesh import PartMesh
+from simgen.parts.plate import gripper_finger, plate
+from simgen.parts.props import bench, box, cable, tray
+from simgen.parts.revolve import cylinder, flange, screwdriver, sphere
+from simgen.scene.spec import ShapeSpec, to_json
+
+SHAPES: dict[str, Callable[..., list[Chart]]] = {
+    "arc_tile": arc_tile,
+    "bench": bench,
+    "box": box,
+    "bracket": bracket,
+    "cable": cable,
+    "cylinder": cylinder,
+    "flange": flange,
+    "gripper_finger": gripper_finger,
+    "plate": plate,
+    "screwdriver": screwdriver,
+    "sphere": sphere,
+    "tray": tray,
+}
+
+
+def build_mesh(shape: ShapeSpec) -> PartMesh:
+    """Return the mesh of a shape; equal specs share one read-only mesh.
+
+    Raises:
+        ConfigError: The kind or a size key is unknown or missing, or a size makes no shape.
+        AssetError: `texel_mm` is too fine for a map of 4096 texels a side.
+    """
+    check_shape(shape)
+    return _build_cached(to_json(shape))
+
+
+def check_shape(shape: ShapeSpec) -> None:
+    """Check kind, size keys and signs; `build_mesh` finds the rest.
+
+    Raises:
+        ConfigError: The kind or a size key is unknown or missing, or not positive.
+    """
+    if not (math.isfinite(shape.texel_mm) and shape.texel_mm > 0):
+        raise ConfigError(f"shape.texel_mm: {shape.texel_mm:g} must be above 0")
+    known = size_keys(shape.kind)
+    for key, value in shape.size_mm.items():
+        name = f"shape.size_mm.{key}"
+        if key not in known:
+            raise ConfigError(f"{name}: {shape.kind} has no such size{_nearest(key, known)}")
+        required = known[key] is None
+        if not math.isfinite(value) or value < 0 or (value == 0 and required):
+            raise ConfigError(f"{name}: {value:g} must be {'above' if required else 'at least'} 0")
+    for key, default in known.items():
+        if default is None and key not in shape.size_mm:
+            raise ConfigError(f"shape.size_mm.{key}: missing, {shape.kind} needs it")
+
+
+def size_keys(kind: str) -> dict[str, float | None]:
+    """Return the size keys of a shape kind with their defaults, None where required.
+
+    Raises:
+        ConfigError: No such kind.
+    """
+    if kind not in SHAPES:
+        raise ConfigError(f"shape.kind: no shape {kind!r}{_nearest(kind, SHAPES)}")
+    parameters = inspect.signature(SHAPES[kind]).parameters.values()
+    return {p.name: None if p.default is p.empty else float(p.default) for p in parameters}
+
+
+def join(charts: Sequence[Chart], texel_mm: float) -> PartMesh:
+    """Return charts that make a closed surface as one mesh, packed and with its creases.
+
+    Raises:
+        AssetError: The map would exceed 4096 texels on a side.
+    """
+    atlas = pack(charts, texel_mm)
+    starts = np.cumsum([0] + [len(c.vertices_mm) for c in charts])
+    # Rounding before merging equal positions, so that borders agree to the bit.
+    vertices = np.concatenate([c.vertices_mm for c in charts]).round(6).astype(np.float32) + 0.0
+    normals = np.concatenate([c.normals for c in charts])
+    faces = np.concatenate([c.faces + s for c, s in zip(charts, starts, strict=False)])
+    size = np.array([atlas.map_width, atlas.map_height])
+    mesh = PartMesh(
+        vertices_mm=vertices,
+        normals=normals.astype(np.float32),
+        uv=(np.concatenate(atlas.texel_xy) / size).astype(np.float32),
+        faces=faces.astype(np.int32),
+        creases=_creases(vertices, normals, faces).astype(np.int32),
+        map_height=atlas.map_height,
+        map_width=atlas.map_width,
+        texel_mm=texel_mm,
+    )
+    for array in (mesh.vertices_mm, mesh.normals, mesh.uv, mesh.faces, mesh.creases):
+        array.flags.writeable = False
+    return mesh
+
+
+# Few: a mesh keeps its texel table, which may weigh 30 MB.
+@lru_cache(maxsize=24)
+def _build_cached(text: str) -> PartMesh:
+    plain = json.loads(text)
+    kind, size, texel_mm = plain["kind"], plain["size_mm"], plain["texel_mm"]
+    try:
+        charts = SHAPES[kind](**size)
+    except ConfigError as error:
+        raise ConfigError(f"shape {kind}: {error}") from None
+    return join(charts, texel_mm)
+
+
+def _creases(vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return the vertex pairs, from both charts, of convex edges whose two normals differ.
+
+    Inner corners are left out: nothing wears, frays or breaks off there.
+    """
+    _, point = np.unique(vertices, axis=0, return_inverse=True)
+    point = point.reshape(-1).astype(np.int64)
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    opposite = np.concatenate([faces[:, 2], faces[:, 0], faces[:, 1]])
+    ends = point[edges]
+    count = int(point.max()) + 1
+    forward = ends[:, 0] * count + ends[:, 1]
+    backward = ends[:, 1] * count + ends[:, 0]
+    order = np.argsort(forward, kind="stable")
+    mate = order[np.minimum(np.searchsorted(forward[order], backward), len(order) - 1)]
+    found = forward[mate] == backward
+    # The mate runs the other way: its second end is our first.
+    mine = normals[edges[:, 0]] + normals[edges[:, 1]]
+    cosine = np.einsum("ij,ij->i", normals[edges[:, 0]], normals[edges[mate, 1]])
+    cosine += np.einsum("ij,ij->i", normals[edges[:, 1]], normals[edges[mate, 0]])
+    beyond = vertices[opposite[mate]] - vertices[edges[:, 0]]
+    convex = np.einsum("ij,ij->i", mine, beyond) < 0
+    return edges[found & convex & (cosine / 2 < np.cos(np.deg2rad(SHARP_DEG)))]
+
+
+def _nearest(name: str, known: Sequence[str] | dict) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are {', '.join(sorted(known))}"

@@ -1,0 +1,129 @@
+"""The whole flow on one page: config in, finished frames out. Read this first.
+
+    config -> parts -> settled parts -> SceneSpec -> surfaces -> label pass, colour, twin
+           -> sensor and labels -> Frame
+
+Frame i is a pure function of (config, seed, i). Everything kept between frames is
+a cache of a pure function: meshes, the settled objects of the last scene, and the
+rendered view that several exposures share.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from simgen.config.render import RenderConfig
+from simgen.defects.surface import build_surfaces
+from simgen.label.annotation import Frame
+from simgen.label.frame import View, make_frame, nearest_mask, twin_window
+from simgen.label.masks import merged, view_masks
+from simgen.render.raster import Raster
+from simgen.sampling import FrameIndex, Streams
+from simgen.scene.family import load_family, parse_ranges
+from simgen.scene.spec import ObjectSpec, SceneSpec, SensorSpec, content_hash
+
+
+def scene_check(config: RenderConfig) -> None:
+    """Read the scene's own ranges, so that mistakes show before any worker starts.
+
+    Raises:
+        ConfigError: The scene is unknown or a range of it is wrong.
+    """
+    parse_ranges(load_family(config.scene_name), config.scene)
+
+
+def categories(config: RenderConfig) -> tuple[tuple[str, str], ...]:
+    """Return (name, supercategory) of every label the scene can make, in the order of their ids."""
+    family = load_family(config.scene_name)
+    return family.categories(parse_ranges(family, config.scene))
+
+
+class FrameRenderer:
+    """Renders frames of one config; owns a renderer, so one a process.
+
+    Raises:
+        ConfigError: See `scene_check`.
+        RenderError: The renderer cannot start.
+    """
+
+    def __init__(self, config: RenderConfig):
+        self.config = config
+        self._family = load_family(config.scene_name)
+        self._ranges = parse_ranges(self._family, config.scene)
+        self._renderer = Raster(config.renderer)
+        self._objects: tuple[int, tuple[ObjectSpec, ...]] | None = None
+        self._view: tuple[str, View] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the renderer's name and its driver's strings."""
+        return {"name": self.config.renderer.name, **dataclasses.asdict(self._renderer.device)}
+
+    def close(self) -> None:
+        """Release the renderer."""
+        self._renderer.close()
+
+    def frame(self, number: int) -> Frame:
+        """Render frame `number`, counted from 0."""
+        index = FrameIndex.of(
+            number,
+            views_per_scene=self.config.views_per_scene,
+            exposures_per_view=self.config.exposures_per_view,
+        )
+        scene = self.scene(index)
+        return make_frame(index, scene, self._viewed(scene), self.config.labels)
+
+    def scene(self, index: FrameIndex) -> SceneSpec:
+        """Return the settled SceneSpec of a frame."""
+        streams = Streams(seed=self.config.seed, index=index)
+        if self._objects is None or self._objects[0] != index.scene:
+            self._objects = (index.scene, self._family.sample_objects(streams, self._ranges))
+        return self._family.sample_frame(
+            streams, self._ranges, self.config.image, self._objects[1]
+        )
+
+    def _viewed(self, scene: SceneSpec) -> View:
+        key = content_hash(dataclasses.replace(scene, sensor=SensorSpec()))
+        if self._view is None or self._view[0] != key:
+            self._view = (key, render_view(self._renderer, scene, self.config))
+        return self._view[1]
+
+
+def render_view(
+    renderer: Raster,
+    scene: SceneSpec,
+    config: RenderConfig,
+    lap: Callable[[str], None] = lambda stage: None,
+) -> View:
+    """Return colour, clean twin and masks of one view.
+
+    Args:
+        renderer: Draws.
+        scene: The settled scene.
+        config: Label conventions.
+        lap: Called with a stage's name at its end; for benchmarks.
+    """
+    pairs = [build_surfaces(spec) for spec in scene.objects]
+    lap("surfaces")
+    drawn = renderer.open(scene, pairs)
+    try:
+        lap("upload")
+        seen = drawn.labels()
+        lap("label pass")
+        linear = drawn.colour()
+        lap("colour")
+        masks = view_masks(scene, drawn, seen)
+        joined = merged(masks.defects, scene, seen, config.labels.merge_mm)
+        masks = dataclasses.replace(masks, defects=joined)
+        lap("masks")
+        window = twin_window(masks, scene.camera.width, scene.camera.height)
+        if window.empty:
+            twin, owner = np.zeros((0, 0, 3), np.float32), np.zeros((0, 0), np.int32)
+        else:
+            twin = drawn.colour(clean=True, window=window)
+            owner = nearest_mask(masks, window)
+        lap("twin")
+    finally:
+        drawn.close()
+    return View(linear=linear, twin=twin, window=window, masks=masks, owner=owner)

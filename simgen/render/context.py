@@ -1,0 +1,72 @@
+"""One OpenGL context a process, over EGL, and what kind of machine it found."""
+
+import glob
+import os
+from dataclasses import dataclass
+
+import moderngl
+
+from simgen.errors import RenderError
+
+_SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software rasterizer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """Strings of the GL driver, and whether it draws in software."""
+
+    vendor: str
+    renderer: str
+    version: str
+    software: bool
+
+
+def open_context() -> moderngl.Context:
+    """Return a standalone EGL context.
+
+    Raises:
+        RenderError: EGL or its driver is missing.
+    """
+    # Read by llvmpipe when the context is made: one process a core beats many threads.
+    os.environ.setdefault("LP_NUM_THREADS", "1")
+    try:
+        context = moderngl.create_context(
+            standalone=True, backend="egl", libgl="libOpenGL.so.0", libegl="libEGL.so.1"
+        )
+    except Exception as error:
+        raise RenderError(
+            f"renderer: no OpenGL context over EGL ({error}); "
+            "run scripts/setup_system.sh, then python -m simgen doctor"
+        ) from None
+    context.gc_mode = "auto"
+    return context
+
+
+def describe(context: moderngl.Context) -> Device:
+    """Return the driver's strings."""
+    info = context.info
+    renderer = str(info["GL_RENDERER"])
+    return Device(
+        vendor=str(info["GL_VENDOR"]),
+        renderer=renderer,
+        version=str(info["GL_VERSION"]),
+        software=any(name in renderer.lower() for name in _SOFTWARE),
+    )
+
+
+def machine_has_gpu() -> bool:
+    """Return whether the system shows a hardware GPU that this process might have used."""
+    return bool(glob.glob("/dev/nvidia[0-9]*") or glob.glob("/dev/dri/renderD*"))
+
+
+def require_hardware(device: Device, *, allow_software: bool) -> None:
+    """Stop when a machine that has a GPU would draw in software unnoticed.
+
+    Raises:
+        RenderError: That is so, and it was not asked for.
+    """
+    if device.software and machine_has_gpu() and not allow_software:
+        raise RenderError(
+            f"renderer.allow_software: this machine has a GPU, but OpenGL draws in software "
+            f"({device.renderer}); set it to true to go on, or see python -m simgen doctor"
+        )

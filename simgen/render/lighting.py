@@ -1,0 +1,195 @@
+"""Lights, shadows, surroundings and the height map of a scene, ready for the colour shader."""
+
+from collections.abc import Sequence
+
+import moderngl
+import numpy as np
+
+from simgen.errors import RenderError
+from simgen.render.environment import prefiltered
+from simgen.render.projection import shadow_projection
+from simgen.render.scene_on_gpu import Drawable, Instance
+from simgen.scene.spec import SceneSpec
+
+MAX_LIGHTS, MAX_SHADOWS = 8, 2
+_HEIGHT_MAP = 256
+
+
+class Lighting:
+    """Draws the shadow maps on construction; `bind` hands everything to a program."""
+
+    def __init__(
+        self,
+        context: moderngl.Context,
+        depth_program: moderngl.Program,
+        scene: SceneSpec,
+        instances: Sequence[Instance],
+        shadow_size: int,
+    ):
+        if len(scene.lights) > MAX_LIGHTS:
+            raise RenderError(f"{len(scene.lights)} lights; at most {MAX_LIGHTS} can be drawn")
+        self._context, self._scene = context, scene
+        self._program = depth_program
+        self._casters = [i for i in instances if scene.objects[i.id - 1].casts_shadow]
+        self._owned: list[moderngl.Texture | moderngl.Framebuffer | moderngl.Sampler] = []
+        corners = [i.corners_mm for i in self._casters] or [i.corners_mm for i in instances]
+        self._points = np.concatenate(corners) if corners else np.zeros((1, 3))
+        self._environment = self._upload_environment()
+        # Missing material lets light through, so the clean twin may need maps of its own.
+        two = any(i.missing for i in self._casters)
+        self._maps = {False: self._draw_maps(False, shadow_size)}
+        self._maps[True] = self._draw_maps(True, shadow_size) if two else self._maps[False]
+        self._compare = context.sampler(compare_func="<=", repeat_x=False, repeat_y=False)
+        self._compare.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        self._raw = context.sampler(repeat_x=False, repeat_y=False)
+        self._raw.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self._owned += [self._compare, self._raw]
+
+    def release(self) -> None:
+        """Free the maps."""
+        for item in reversed(self._owned):
+            item.release()
+        self._owned.clear()
+
+    def bind_environment(self, program: moderngl.Program, unit: int) -> None:
+        """Bind the prefiltered surroundings."""
+        self._environment.use(unit)
+        _set(program, "environment", unit)
+        _set(program, "environment_layers", float(self._environment.layers))
+        _set(program, "environment_turn", float(np.deg2rad(self._scene.environment.rotation_deg)))
+        _set(program, "environment_gain", self._scene.environment.intensity)
+
+    def bind(self, program: moderngl.Program, *, first_unit: int, clean: bool) -> None:
+        """Bind all of it, using six texture units from `first_unit`."""
+        self.bind_environment(program, first_unit)
+        shadows, height, frame = self._maps[clean]
+        height.use(first_unit + 1)
+        _set(program, "height_map", first_unit + 1)
+        _set(program, "height_frame", frame)
+        self._bind_lights(program, shadows)
+        matrices = np.zeros((MAX_SHADOWS, 4, 4), np.float32)
+        infos = np.zeros((MAX_SHADOWS, 4), np.float32)
+        for k in range(MAX_SHADOWS):
+            units = (first_unit + 2 + 2 * k, first_unit + 3 + 2 * k)
+            if k < len(shadows):
+                _, texture, matrix, info = shadows[k]
+                matrices[k], infos[k] = matrix.T, info
+                texture.use(units[0])
+                texture.use(units[1])
+                self._compare.use(units[0])
+                self._raw.use(units[1])
+            else:
+                self._context.clear_samplers(units[0], units[1] + 1)
+            _set(program, f"shadow_map_{k}", units[0])
+            _set(program, f"shadow_raw_{k}", units[1])
+        _write(program, "shadow_from_world", matrices)
+        _write(program, "shadow_info", infos)
+
+    def unbind(self, first_unit: int) -> None:
+        """Take the samplers off their units, for programs that use the units otherwise."""
+        self._context.clear_samplers(first_unit, first_unit + 6)
+
+    def _bind_lights(self, program: moderngl.Program, shadows: list[tuple]) -> None:
+        position = np.zeros((MAX_LIGHTS, 4), np.float32)
+        axis = np.zeros((MAX_LIGHTS, 4), np.float32)
+        power = np.zeros((MAX_LIGHTS, 4), np.float32)
+        owner = {light: k for k, (light, *_) in enumerate(shadows)}
+        for i, light in enumerate(self._scene.lights):
+            at, target = np.asarray(light.position_mm), np.asarray(light.target_mm)
+            unit = np.asarray(light.axis) / np.linalg.norm(light.axis)
+            kind = {"disc": 0.0, "bar": 1.0, "ring": 2.0}[light.kind]
+            half = light.size_mm / 2
+            distance2 = float((at - target) @ (at - target))
+            if light.kind == "ring":
+                distance2 += half**2
+            position[i] = (*at, kind)
+            axis[i] = (*unit, half)
+            power[i] = (*(np.asarray(light.colour) * light.irradiance * distance2), owner.get(i, -1))
+        _set(program, "light_count", len(self._scene.lights))
+        _write(program, "light_position", position)
+        _write(program, "light_axis", axis)
+        _write(program, "light_power", power)
+
+    def _upload_environment(self) -> moderngl.TextureArray:
+        layers = prefiltered(self._scene.environment).astype(np.float16)
+        count, height, width, _ = layers.shape
+        texture = self._context.texture_array((width, height, count), 3, layers.tobytes(), dtype="f2")
+        texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        texture.repeat_x, texture.repeat_y = True, False
+        self._owned.append(texture)
+        return texture
+
+    def _draw_maps(self, clean: bool, size: int) -> tuple[list[tuple], moderngl.Texture, tuple]:
+        shadows = []
+        for i, light in enumerate(self._scene.lights):
+            if not light.shadow or len(shadows) == MAX_SHADOWS:
+                continue
+            at, target = np.asarray(light.position_mm), np.asarray(light.target_mm)
+            matrix, near, far, half = shadow_projection(at, target, self._points)
+            texture = self._context.depth_texture((size, size))
+            texture.compare_func = ""
+            target_buffer = self._context.framebuffer([], texture)
+            self._owned += [texture, target_buffer]
+            target_buffer.use()
+            target_buffer.clear(depth=1.0)
+            self._context.polygon_offset = 1.5, 4.0
+            self._draw(matrix, clean)
+            self._context.polygon_offset = 0.0, 0.0
+            distance = float(np.linalg.norm(self._points.mean(axis=0) - at))
+            offset = 2.0 * 2 * half * distance / size
+            width = 0.12 if light.kind == "bar" else 0.5
+            radius = width * light.size_mm
+            shadows.append((i, texture, matrix, (near, far, radius / (2 * half), offset)))
+        height, frame = self._draw_height(clean)
+        return shadows, height, frame
+
+    def _draw_height(self, clean: bool) -> tuple[moderngl.Texture, tuple[float, float, float, float]]:
+        low, high = self._points.min(axis=0), self._points.max(axis=0)
+        centre = (low + high) / 2
+        extent = float((high - low)[:2].max()) * 1.15 + 10.0
+        top, bottom = float(high[2]) + 1.0, float(low[2]) - 1.0
+        matrix = np.array(
+            [
+                [2 / extent, 0, 0, -2 * centre[0] / extent],
+                [0, 2 / extent, 0, -2 * centre[1] / extent],
+                [0, 0, -2 / (top - bottom), (top + bottom) / (top - bottom)],
+                [0, 0, 0, 1],
+            ]
+        )
+        texture = self._context.texture((_HEIGHT_MAP, _HEIGHT_MAP), 1, dtype="f4")
+        texture.repeat_x = texture.repeat_y = False
+        depth = self._context.depth_texture((_HEIGHT_MAP, _HEIGHT_MAP))
+        target = self._context.framebuffer([texture], depth)
+        self._owned += [texture, depth, target]
+        target.use()
+        target.clear(-1e4, 0, 0, 0, depth=1.0)
+        self._draw(matrix, clean)
+        x0, y0 = centre[0] - extent / 2, centre[1] - extent / 2
+        return texture, (float(x0), float(y0), 1 / extent, extent / _HEIGHT_MAP)
+
+    def _draw(self, clip_from_world: np.ndarray, clean: bool) -> None:
+        self._context.enable_only(moderngl.DEPTH_TEST)
+        _write(self._program, "clip_from_world", clip_from_world.T.astype(np.float32))
+        for instance in self._casters:
+            matrix = instance.world_from_part.T.astype(np.float32)
+            _write(self._program, "world_from_part", matrix)
+            for drawable in instance.clean if clean else instance.damaged:
+                self._array(drawable).render()
+
+    def _array(self, drawable: Drawable) -> moderngl.VertexArray:
+        if "depth" not in drawable.arrays:
+            drawable.arrays["depth"] = self._context.vertex_array(
+                self._program, [(drawable.buffer, "3f 5x4", "in_position")],
+                index_buffer=drawable.index,
+            )  # fmt: skip
+        return drawable.arrays["depth"]
+
+
+def _set(program: moderngl.Program, name: str, value: object) -> None:
+    if name in program:
+        program[name] = value
+
+
+def _write(program: moderngl.Program, name: str, value: np.ndarray) -> None:
+    if name in program:
+        program[name].write(np.ascontiguousarray(value, np.float32).tobytes())

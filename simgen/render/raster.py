@@ -1,0 +1,340 @@
+"""The default renderer: OpenGL through moderngl, a label pass and a linear HDR colour pass."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import moderngl
+import numpy as np
+
+from simgen.config.render import RendererConfig
+from simgen.defects.surface import SurfacePair
+from simgen.render.buffers import LabelBuffers, Window
+from simgen.render.context import describe, open_context, require_hardware
+from simgen.render.lighting import Lighting
+from simgen.render.projection import camera_from_world, clip_from_camera, projected_window
+from simgen.render.scene_on_gpu import Drawable, Instance, SceneOnGpu
+from simgen.scene.spec import SceneSpec
+
+_SHADERS = Path(__file__).parent / "shaders"
+_PROGRAMS = {
+    "label": ("object.vert", "label.frag"),
+    "colour": ("object.vert", "colour.frag"),
+    "depth": ("object.vert", "depth.frag"),
+    "edges": ("screen.vert", "edges.frag"),
+    "resolve": ("screen.vert", "resolve.frag"),
+    "background": ("screen.vert", "background.frag"),
+}
+
+
+class Raster:
+    """Owns the context and its programs; one a process, kept between frames.
+
+    Raises:
+        RenderError: No context, or software GL on a machine with a GPU unasked.
+    """
+
+    def __init__(self, config: RendererConfig):
+        self.context = open_context()
+        self.device = describe(self.context)
+        require_hardware(self.device, allow_software=config.allow_software)
+        self.config = config
+        self.programs = {name: self._program(*files) for name, files in _PROGRAMS.items()}
+        self.screen = {
+            name: self.context.vertex_array(self.programs[name], [])
+            for name in ("edges", "resolve", "background")
+        }
+        self._targets: dict[tuple[int, int], _Targets] = {}
+
+    def open(self, scene: SceneSpec, pairs: Sequence[SurfacePair]) -> "RasterScene":
+        """Upload a scene; close the result when its frames are done."""
+        return RasterScene(self, scene, list(pairs))
+
+    def targets(self, width: int, height: int) -> "_Targets":
+        """Return the framebuffers of an image size; the last few sizes are kept."""
+        key = (width, height)
+        if key not in self._targets:
+            while len(self._targets) >= 3:
+                self._targets.pop(next(iter(self._targets))).release()
+            self._targets[key] = _Targets(self.context, width, height, self.config.supersample)
+        return self._targets[key]
+
+    def close(self) -> None:
+        """Release the context."""
+        self.context.release()
+
+    def _program(self, vertex: str, fragment: str) -> moderngl.Program:
+        return self.context.program(
+            vertex_shader=(_SHADERS / vertex).read_text(),
+            fragment_shader=(_SHADERS / fragment).read_text(),
+        )
+
+
+class _Targets:
+    """Framebuffers of one image size."""
+
+    def __init__(self, context: moderngl.Context, width: int, height: int, samples: int):
+        self._owned: list[moderngl.Texture | moderngl.Framebuffer] = []
+
+        def texture(w: int, h: int, components: int, dtype: str) -> moderngl.Texture:
+            made = context.texture((w, h), components, dtype=dtype)
+            made.filter = (moderngl.NEAREST, moderngl.NEAREST)
+            self._owned.append(made)
+            return made
+
+        def framebuffer(
+            colours: list[moderngl.Texture], w: int, h: int, depth: bool = True
+        ) -> moderngl.Framebuffer:
+            buffer = context.depth_texture((w, h)) if depth else None
+            made = context.framebuffer(colours, buffer)
+            self._owned += [made, *([buffer] if buffer is not None else [])]
+            return made
+
+        self.ids = texture(width, height, 2, "u4")
+        self.position = texture(width, height, 4, "f4")
+        self.normal = texture(width, height, 4, "f2")
+        self.label = framebuffer([self.ids, self.position, self.normal], width, height)
+        self.edge_mask = texture(width, height, 1, "f1")
+        self.edges = framebuffer([self.edge_mask], width, height, depth=False)
+        self.single_colour = texture(width, height, 4, "f2")
+        self.single = framebuffer([self.single_colour], width, height)
+        self.samples = samples
+        scale = samples if samples > 1 else 0
+        self.multi_colour = texture(max(scale * width, 1), max(scale * height, 1), 4, "f2")
+        self.multi = framebuffer([self.multi_colour], *self.multi_colour.size)
+        self.result_colour = texture(width, height, 4, "f4")
+        self.result = framebuffer([self.result_colour], width, height, depth=False)
+
+    def release(self) -> None:
+        for item in reversed(self._owned):
+            item.release()
+
+
+class RasterScene:
+    """One uploaded scene. Windows are in camera pixels; None means the whole image."""
+
+    def __init__(self, raster: Raster, scene: SceneSpec, pairs: list[SurfacePair]):
+        self._raster = raster
+        self._scene = scene
+        self._gpu = SceneOnGpu(raster.context, scene, pairs)
+        self._lighting = Lighting(
+            raster.context, raster.programs["depth"], scene, self._gpu.instances,
+            raster.config.shadow_map,
+        )  # fmt: skip
+        camera = scene.camera
+        view = camera_from_world(camera)
+        self._clip_from_world = clip_from_camera(camera) @ view
+        self._view_row = view[2]
+        self._eye = np.asarray(camera.pose.position_mm)
+        self._targets = raster.targets(camera.width, camera.height)
+        self._label_key: tuple[bool, Window] | None = None
+
+    def close(self) -> None:
+        """Free the scene's memory."""
+        self._lighting.release()
+        self._gpu.release()
+
+    def window_of(self, k: int) -> Window:
+        """Return the window that holds object `k`'s projection."""
+        return projected_window(self._scene.camera, self._gpu.instances[k].corners_mm)
+
+    def labels(self, *, clean: bool = False, window: Window | None = None) -> LabelBuffers:
+        """Draw the label pass and read it back, cropped to the window."""
+        window = window or self._whole()
+        self._draw_labels(self._gpu.instances, clean, window)
+        self._label_key = (clean, window)
+        return self._read_labels(window)
+
+    def alone(self, k: int, *, clean: bool, window: Window) -> LabelBuffers:
+        """Draw the label pass of object `k` by itself: what nothing else hides."""
+        self._draw_labels([self._gpu.instances[k]], clean, window)
+        self._label_key = None
+        return self._read_labels(window)
+
+    def colour(self, *, clean: bool = False, window: Window | None = None) -> np.ndarray:
+        """Draw linear HDR colour.
+
+        Returns:
+            Shape (h, w, 3), float32, of the window.
+        """
+        window = window or self._whole()
+        targets = self._targets
+        samples = targets.samples
+        if samples > 1:
+            if self._label_key != (clean, window):
+                self._draw_labels(self._gpu.instances, clean, window)
+                self._label_key = (clean, window)
+            self._mark_edges(window)
+        self._shade(targets.single, clean, window, 1, only_edges=0.0)
+        if samples > 1:
+            self._shade(targets.multi, clean, window, samples, only_edges=float(samples))
+        program = self._raster.programs["resolve"]
+        targets.result.use()
+        targets.result.scissor = _box(window)
+        for unit, (name, texture) in enumerate(
+            {
+                "single": targets.single_colour,
+                "multi": targets.multi_colour,
+                "edge_mask": targets.edge_mask,
+            }.items()
+        ):
+            texture.use(unit)
+            program[name] = unit
+        program["samples"] = samples
+        self._raster.context.disable(moderngl.DEPTH_TEST)
+        self._raster.screen["resolve"].render(moderngl.TRIANGLES, vertices=3)
+        raw = targets.result.read(viewport=_box(window), components=3, dtype="f4")
+        return np.frombuffer(raw, np.float32).reshape(*_shape(window), 3)
+
+    def _whole(self) -> Window:
+        camera = self._scene.camera
+        return Window(x0=0, y0=0, x1=camera.width, y1=camera.height)
+
+    def _draw_labels(self, instances: Sequence[Instance], clean: bool, window: Window) -> None:
+        target, context = self._targets.label, self._raster.context
+        program = self._raster.programs["label"]
+        target.use()
+        target.scissor = _box(window)
+        # moderngl clears integer attachments as floats: 0 is 0 in both.
+        target.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
+        context.enable_only(moderngl.DEPTH_TEST)
+        self._set_camera(program)
+        for instance in instances:
+            set_uniform(program, "world_from_part", instance.world_from_part)
+            for drawable in instance.clean if clean else instance.damaged:
+                program["ids"] = (instance.id, drawable.cut)
+                vertex_array(context, program, drawable, "label").render()
+
+    def _read_labels(self, window: Window) -> LabelBuffers:
+        target, shape, box = self._targets.label, _shape(window), _box(window)
+        ids = np.frombuffer(target.read(box, 2, attachment=0, dtype="u4"), np.uint32)
+        ids = ids.reshape(*shape, 2)
+        position = np.frombuffer(target.read(box, 4, attachment=1, dtype="f4"), np.float32)
+        position = position.reshape(*shape, 4)
+        normal = np.frombuffer(target.read(box, 3, attachment=2, dtype="f2"), np.float16)
+        return LabelBuffers(
+            ids=ids[..., 0],
+            cut=ids[..., 1],
+            position_mm=position[..., :3],
+            depth_mm=position[..., 3],
+            normal=normal.reshape(*shape, 3).astype(np.float32),
+        )
+
+    def _mark_edges(self, window: Window) -> None:
+        targets, program = self._targets, self._raster.programs["edges"]
+        targets.edges.use()
+        targets.edges.scissor = _box(window)
+        for unit, (name, texture) in enumerate(
+            {
+                "label_ids": targets.ids,
+                "label_position": targets.position,
+                "label_normal": targets.normal,
+            }.items()
+        ):
+            texture.use(unit)
+            program[name] = unit
+        self._raster.context.disable(moderngl.DEPTH_TEST)
+        self._raster.screen["edges"].render(moderngl.TRIANGLES, vertices=3)
+
+    def _shade(
+        self, target: moderngl.Framebuffer, clean: bool, window: Window, scale: int, only_edges: float
+    ) -> None:
+        context, program = self._raster.context, self._raster.programs["colour"]
+        target.use()
+        target.scissor = _box(window, scale)
+        target.clear(0.0, 0.0, 0.0, 1.0, depth=1.0)
+        self._background(scale)
+        context.enable_only(moderngl.DEPTH_TEST)
+        self._set_camera(program)
+        set_uniform(program, "eye_mm", self._eye)
+        self._lighting.bind(program, first_unit=4, clean=clean)
+        self._targets.edge_mask.use(3)
+        set_uniform(program, "edge_mask", 3)
+        set_uniform(program, "only_edges", only_edges)
+        for instance in self._front_to_back():
+            set_uniform(program, "world_from_part", instance.world_from_part)
+            for drawable in instance.clean if clean else instance.damaged:
+                self._set_material(program, drawable)
+                vertex_array(context, program, drawable, "colour").render()
+
+    def _background(self, scale: int) -> None:
+        program, camera = self._raster.programs["background"], self._scene.camera
+        self._raster.context.disable(moderngl.DEPTH_TEST)
+        self._lighting.bind_environment(program, unit=4)
+        rotation = camera.pose.matrix()[:3, :3]
+        program["world_from_camera"].write(rotation.T.astype(np.float32).tobytes())
+        fx, fy = camera.fx * scale, camera.fy * scale
+        cx, cy = (camera.cx + 0.5) * scale, (camera.cy + 0.5) * scale
+        program["pixel_ray"] = (1 / fx, 1 / fy, -cx / fx, -cy / fy)
+        self._raster.screen["background"].render(moderngl.TRIANGLES, vertices=3)
+
+    def _front_to_back(self) -> list[Instance]:
+        def nearest(instance: Instance) -> float:
+            return float(np.linalg.norm(instance.corners_mm.mean(axis=0) - self._eye))
+
+        drawn = [i for i in self._gpu.instances]
+        casts = [o.casts_shadow for o in self._scene.objects]
+        return sorted(drawn, key=lambda i: (not casts[i.id - 1], nearest(i)))
+
+    def _set_camera(self, program: moderngl.Program) -> None:
+        set_uniform(program, "clip_from_world", self._clip_from_world)
+        set_uniform(program, "view_row", self._view_row)
+
+    def _set_material(self, program: moderngl.Program, drawable: Drawable) -> None:
+        set_uniform(program, "has_maps", float(bool(drawable.textures)))
+        for unit, (name, texture) in enumerate(
+            zip(("map_colour", "map_slope", "map_extra"), drawable.textures, strict=False)
+        ):
+            texture.use(unit)
+            set_uniform(program, name, unit)
+        if drawable.finish is None:
+            tone, roughness, grain = drawable.plain
+            set_uniform(program, "plain_colour", (tone, tone, tone, roughness))
+            set_uniform(program, "plain_metal", (0.0, grain))
+            set_uniform(program, "process_turned", 0.0)
+            return
+        set_uniform(program, "process_axis", drawable.finish.direction)
+        set_uniform(program, "process_turned", float(drawable.finish.kind == "turned"))
+
+
+def vertex_array(
+    context: moderngl.Context, program: moderngl.Program, drawable: Drawable, name: str
+) -> moderngl.VertexArray:
+    """Return a drawable's vertex array for a program, made on first use."""
+    if name not in drawable.arrays:
+        layout = []
+        names = []
+        for attribute, form in (("in_position", "3f"), ("in_normal", "3f"), ("in_uv", "2f")):
+            if attribute in program:
+                layout.append(form)
+                names.append(attribute)
+            else:
+                layout.append({"3f": "3x4", "2f": "2x4"}[form])
+        drawable.arrays[name] = context.vertex_array(
+            program, [(drawable.buffer, " ".join(layout), *names)], index_buffer=drawable.index
+        )
+    return drawable.arrays[name]
+
+
+def set_uniform(program: moderngl.Program, name: str, value: object) -> None:
+    """Set a uniform if the compiler kept it; matrices are given as (4, 4) arrays."""
+    if name not in program:
+        return
+    if isinstance(value, np.ndarray) and value.ndim == 2:
+        program[name].write(np.ascontiguousarray(value.T, np.float32).tobytes())
+    elif isinstance(value, np.ndarray):
+        program[name] = tuple(float(x) for x in value)
+    else:
+        program[name] = value
+
+
+def _box(window: Window, scale: int = 1) -> tuple[int, int, int, int]:
+    return (
+        window.x0 * scale,
+        window.y0 * scale,
+        (window.x1 - window.x0) * scale,
+        (window.y1 - window.y0) * scale,
+    )
+
+
+def _shape(window: Window) -> tuple[int, int]:
+    return window.y1 - window.y0, window.x1 - window.x0

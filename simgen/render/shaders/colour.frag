@@ -1,0 +1,243 @@
+#version 330 core
+// Linear HDR colour: metallic-roughness with anisotropic GGX (Burley 2012), image-based light
+// through the split sum with Karis's 2014 fit, area lights by representative point (Karis 2013),
+// percentage-closer soft shadows (Fernando 2005), LEAN-style widening by slope variance
+// (Olano and Baker 2010).
+#define MAX_LIGHTS 8
+#define PI 3.14159265
+in vec3 local_mm;
+in vec3 world_mm;
+in vec3 local_normal;
+in vec2 uv;
+in float depth_mm;
+
+uniform mat4 world_from_part;
+uniform vec3 eye_mm;
+uniform vec3 process_axis;      // part space: direction of the process, or its axis when turned
+uniform float process_turned;   // 0: lines run along the axis, 1: lines run around it
+uniform float has_maps;
+uniform vec4 plain_colour;      // linear albedo and roughness of cut faces
+uniform vec2 plain_metal;       // metalness, grain of cut faces
+uniform sampler2D map_colour;   // sqrt(albedo), roughness
+uniform sampler2D map_slope;    // part-space surface gradient of the height, mean square slope
+uniform sampler2D map_extra;    // metalness, anisotropy, cavity
+
+uniform sampler2DArray environment;   // layers: rising roughness, the last one diffuse irradiance / pi
+uniform float environment_layers;
+uniform float environment_turn;
+uniform float environment_gain;
+
+uniform int light_count;
+uniform vec4 light_position[MAX_LIGHTS];   // mm, w: kind (0 disc, 1 bar, 2 ring)
+uniform vec4 light_axis[MAX_LIGHTS];       // unit axis, w: half size in mm
+uniform vec4 light_power[MAX_LIGHTS];      // colour x radiant intensity, w: shadow map or -1
+uniform mat4 shadow_from_world[2];
+uniform vec4 shadow_info[2];               // near, far, light radius / frustum width at 1, bias
+uniform sampler2DShadow shadow_map_0;
+uniform sampler2DShadow shadow_map_1;
+uniform sampler2D shadow_raw_0;
+uniform sampler2D shadow_raw_1;
+
+uniform sampler2D height_map;              // world z from above
+uniform vec4 height_frame;                 // x0, y0, 1 / extent, texel mm
+uniform sampler2D edge_mask;
+uniform float only_edges;                  // 0: shade all; else the ratio of this pass to the mask
+
+layout(location = 0) out vec4 out_colour;
+
+const vec2 TAPS[12] = vec2[](
+    vec2(0.204, 0.000), vec2(-0.261, 0.239), vec2(0.040, -0.455), vec2(0.328, 0.428),
+    vec2(-0.602, -0.107), vec2(0.561, -0.357), vec2(-0.191, 0.711), vec2(-0.371, -0.698),
+    vec2(0.796, 0.291), vec2(-0.820, 0.354), vec2(0.395, 0.848), vec2(0.399, -0.893));
+
+vec3 environment_radiance(vec3 d, float layer) {
+    float c = cos(environment_turn), s = sin(environment_turn);
+    d.xy = vec2(c * d.x + s * d.y, c * d.y - s * d.x);
+    vec2 at = vec2(atan(d.y, d.x) / (2.0 * PI), 0.5 - asin(clamp(d.z, -1.0, 1.0)) / PI);
+    float low = floor(layer);
+    vec3 a = textureLod(environment, vec3(at, low), 0.0).rgb;
+    vec3 b = textureLod(environment, vec3(at, min(low + 1.0, environment_layers - 2.0)), 0.0).rgb;
+    return mix(a, b, layer - low);
+}
+
+float lit(vec2 at, float depth, int k) {
+    return k == 0 ? texture(shadow_map_0, vec3(at, depth)) : texture(shadow_map_1, vec3(at, depth));
+}
+
+float shadow(int k, vec3 p, vec3 n) {
+    vec4 info = shadow_info[k];
+    vec4 c = shadow_from_world[k] * vec4(p + n * info.w, 1.0);
+    vec3 q = c.xyz / c.w * 0.5 + 0.5;
+    if (q.x < 0.0 || q.x > 1.0 || q.y < 0.0 || q.y > 1.0 || q.z > 1.0) return 1.0;
+    float here = c.w, blockers = 0.0, count = 0.0;
+    float reach = info.z * 0.35 / here;
+    for (int i = 0; i < 12; i += 2) {
+        float z = k == 0 ? texture(shadow_raw_0, q.xy + TAPS[i] * reach).r
+                         : texture(shadow_raw_1, q.xy + TAPS[i] * reach).r;
+        if (z < q.z) {
+            // Perspective depth back to a distance in mm.
+            blockers += info.x * info.y / (info.y - z * (info.y - info.x));
+            count += 1.0;
+        }
+    }
+    if (count == 0.0) return 1.0;
+    float blocker = blockers / count;
+    float radius = clamp(info.z * (here - blocker) / blocker / here, 0.0007, 0.08);
+    float sum = 0.0;
+    for (int i = 0; i < 12; ++i) sum += lit(q.xy + TAPS[i] * radius, q.z, k);
+    return sum / 12.0;
+}
+
+float sky_visibility(vec3 p, vec3 n) {
+    float blocked = 0.0, total = 1e-3;
+    for (int ring = 0; ring < 2; ++ring) {
+        float r = ring == 0 ? 3.0 * height_frame.w : 10.0 * height_frame.w;
+        for (int i = 0; i < 6; ++i) {
+            float t = (float(i) + 0.5 * float(ring)) * 1.0471976;
+            vec2 o = vec2(cos(t), sin(t));
+            float h = texture(height_map, (p.xy + o * r - height_frame.xy) * height_frame.z).r;
+            // How far the surroundings rise above the surface's own plane.
+            float rise = (h - p.z) / r + dot(n.xy, o) / max(n.z, 0.3);
+            float weight = clamp(n.z + dot(n.xy, o), 0.0, 1.0);
+            blocked += weight * clamp(rise / sqrt(1.0 + rise * rise) - 0.08, 0.0, 1.0);
+            total += weight;
+        }
+    }
+    return 1.0 - 0.85 * blocked / total;
+}
+
+float ggx(vec3 h, vec3 n, vec3 t, vec3 b, float at, float ab) {
+    float x = dot(h, t) / at, y = dot(h, b) / ab, z = dot(h, n);
+    float d = x * x + y * y + z * z;
+    return 1.0 / (PI * at * ab * d * d);
+}
+
+float hash3(vec3 p) {
+    p = fract(p * 0.3183099 + 0.1);
+    p *= 17.0;
+    return fract(p.x * p.y * p.z * (p.x + p.y + p.z));
+}
+
+float grain(vec3 p) {
+    vec3 i = floor(p), f = fract(p);
+    f = f * f * (3.0 - 2.0 * f);
+    return mix(mix(mix(hash3(i), hash3(i + vec3(1, 0, 0)), f.x),
+                   mix(hash3(i + vec3(0, 1, 0)), hash3(i + vec3(1, 1, 0)), f.x), f.y),
+               mix(mix(hash3(i + vec3(0, 0, 1)), hash3(i + vec3(1, 0, 1)), f.x),
+                   mix(hash3(i + vec3(0, 1, 1)), hash3(i + vec3(1, 1, 1)), f.x), f.y), f.z);
+}
+
+void main() {
+    if (only_edges > 0.0) {
+        if (texelFetch(edge_mask, ivec2(gl_FragCoord.xy / only_edges), 0).r < 0.5) discard;
+    }
+    mat3 turn = mat3(world_from_part);
+    vec3 n_local = normalize(local_normal);
+    vec3 albedo; float rough, metal, aniso = 0.0, cavity = 1.0, spread = 0.0;
+    if (has_maps > 0.5) {
+        vec4 c = texture(map_colour, uv, -0.5);
+        vec4 g = texture(map_slope, uv, -0.5);
+        vec4 e = texture(map_extra, uv, -0.5);
+        albedo = c.rgb * c.rgb; rough = c.a; metal = e.r; aniso = e.g; cavity = e.b;
+        spread = max(g.w - dot(g.xyz, g.xyz), 0.0);
+        n_local = normalize(n_local - g.xyz);
+    } else {
+        vec3 s = local_mm * 3.0;
+        float a = grain(s), b = grain(s * 2.7 + 5.0), c = grain(s * 7.1 + 9.0);
+        albedo = plain_colour.rgb * (1.0 + plain_metal.y * ((a + b + c) / 1.5 - 1.0));
+        rough = plain_colour.a; metal = plain_metal.x;
+        vec3 wobble = vec3(a - 0.5 + 0.5 * (c - 0.5), b - 0.5, grain(s * 2.1 + 21.0) - 0.5);
+        n_local = normalize(n_local + plain_metal.y * 0.9 * wobble);
+    }
+    vec3 smooth_normal = normalize(turn * normalize(local_normal));
+    vec3 n = normalize(turn * n_local);
+    vec3 v = normalize(eye_mm - world_mm);
+    float nv = dot(n, v);
+    if (nv < 0.02) { n = normalize(n + v * (0.02 - nv)); nv = 0.02; }
+
+    vec3 line = process_turned > 0.5 ? cross(process_axis, local_mm) : process_axis;
+    vec3 t = turn * line;
+    t -= n * dot(t, n);
+    t = dot(t, t) > 1e-8 ? normalize(t) : normalize(cross(n, abs(n.z) < 0.9 ? vec3(0, 0, 1) : vec3(1, 0, 0)));
+    vec3 b = cross(n, t);
+
+    float alpha = max(rough * rough, 0.004);
+    // Lines along t: smooth along them, rough across.
+    float at = sqrt(pow(alpha * (1.0 - 0.85 * aniso), 2.0) + spread * 0.5);
+    float ab = sqrt(pow(alpha * (1.0 + 0.6 * aniso), 2.0) + spread * 1.5);
+    float mean_rough = clamp(sqrt(sqrt(at * ab)), 0.0, 1.0);
+    vec3 f0 = mix(vec3(0.04), albedo, metal);
+    vec3 diffuse = albedo * (1.0 - metal);
+    float sky = sky_visibility(world_mm, smooth_normal) * cavity;
+
+    // Environment. The reflection of an anisotropic surface is bent toward its lines' normal plane.
+    vec3 bent = normalize(mix(n, cross(cross(t, v) , t), 0.35 * aniso * clamp(4.0 * mean_rough, 0.0, 1.0)));
+    vec3 r = reflect(-v, bent);
+    vec4 k = mean_rough * vec4(-1.0, -0.0275, -0.572, 0.022) + vec4(1.0, 0.0425, 1.04, -0.04);
+    float a004 = min(k.x * k.x, exp2(-9.28 * nv)) * k.x + k.y;
+    vec2 ab_fit = vec2(-1.04, 1.04) * a004 + k.zw;
+    float layer = sqrt(mean_rough) * (environment_layers - 2.0);
+    vec3 env_spec = environment_radiance(r, clamp(layer, 0.0, environment_layers - 2.0));
+    vec3 env_diff = environment_radiance(n, environment_layers - 1.0);
+    float spec_sky = clamp(pow(nv + sky, exp2(-16.0 * mean_rough - 1.0)) - 1.0 + sky, 0.0, 1.0);
+    vec3 colour = environment_gain * (diffuse * env_diff * sky + (f0 * ab_fit.x + ab_fit.y) * env_spec * spec_sky);
+
+    vec3 mirror = reflect(-v, n);
+    for (int i = 0; i < light_count; ++i) {
+        vec3 c = light_position[i].xyz - world_mm;
+        vec3 axis = light_axis[i].xyz;
+        float size = light_axis[i].w, kind = light_position[i].w;
+        // The point of the light nearest to the mirror ray stands for it in the highlight.
+        vec3 near;
+        float wide, nl = 0.0, fall;
+        if (kind < 0.5) {
+            vec3 off = dot(c, mirror) * mirror - c;
+            near = c + off * clamp(size / max(length(off), 1e-4), 0.0, 1.0);
+            wide = size / length(c);
+            fall = 1.0 / dot(c, c);
+            nl = max(dot(n, normalize(c)), 0.0) * fall;
+        } else if (kind < 1.5) {
+            vec3 p0 = c - axis * size, d = axis * 2.0 * size;
+            float dm = dot(d, mirror);
+            float s = (dot(mirror, p0) * dm - dot(p0, d)) / max(dot(d, d) - dm * dm, 1e-4);
+            near = p0 + d * clamp(s, 0.0, 1.0);
+            wide = 0.08 * size / length(c);
+            for (int j = 0; j < 4; ++j) {
+                vec3 q = c + axis * size * (float(j) * 0.5 - 0.75);
+                nl += max(dot(n, normalize(q)), 0.0) / dot(q, q) * 0.25;
+            }
+        } else {
+            // Where the mirror ray meets the ring's plane, pulled to the circle.
+            float down = dot(mirror, axis);
+            vec3 hit = abs(down) > 1e-3 ? mirror * max(dot(c, axis) / down, 0.0) : mirror * length(c);
+            vec3 flat_off = hit - c;
+            flat_off -= axis * dot(flat_off, axis);
+            near = c + (length(flat_off) > 1e-3 ? normalize(flat_off) : t) * size;
+            wide = 0.1 * size / length(c);
+            vec3 e1 = normalize(cross(axis, abs(axis.x) < 0.8 ? vec3(1, 0, 0) : vec3(0, 1, 0)));
+            vec3 e2 = cross(axis, e1);
+            for (int j = 0; j < 4; ++j) {
+                float w = 0.3 + float(j) * 1.5707963;
+                vec3 q = c + (e1 * cos(w) + e2 * sin(w)) * size;
+                nl += max(dot(n, normalize(q)), 0.0) / dot(q, q) * 0.25;
+            }
+        }
+        vec3 l = normalize(near);
+        float nls = max(dot(n, l), 0.0);
+        float seen = 1.0;
+        if (light_power[i].w > -0.5 && max(nl, nls) > 0.0) {
+            seen = shadow(int(light_power[i].w + 0.5), world_mm, smooth_normal);
+        }
+        seen *= mix(1.0, cavity, 0.7);
+        float at2 = min(at + 0.3 * wide, 1.0), ab2 = min(ab + 0.3 * wide, 1.0);
+        float energy = (at * ab) / (at2 * ab2);
+        vec3 h = normalize(l + v);
+        float d = ggx(h, n, t, b, at2, ab2) * max(energy, 0.05);
+        float ka = 0.5 * (at2 + ab2);
+        float vis = 0.5 / max(nls * (nv * (1.0 - ka) + ka) + nv * (nls * (1.0 - ka) + ka), 1e-4);
+        vec3 f = f0 + (1.0 - f0) * pow(1.0 - max(dot(h, v), 0.0), 5.0);
+        vec3 spec = f * d * vis * nls / dot(near, near);
+        colour += light_power[i].rgb * seen * (diffuse / PI * nl + spec);
+    }
+    out_colour = vec4(min(colour, vec3(400.0)), 1.0);
+}

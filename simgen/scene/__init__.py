@@ -1,0 +1,1 @@
+"""The frozen description of a scene."""

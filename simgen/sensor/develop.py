@@ -1,0 +1,100 @@
+"""The sensor: linear HDR colour to an 8-bit image, the order of a real camera's chain.
+
+Exposure and vignetting, defocus and motion (in linear light), shot and read noise,
+white balance, tone curve, quantization, JPEG.
+"""
+
+import cv2
+import numpy as np
+
+from simgen.scene.spec import SensorSpec
+
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+def noise_field(spec: SensorSpec, height: int, width: int) -> np.ndarray:
+    """Return the frame's standard normal field, float32, (H, W) mono or (H, W, 3).
+
+    Frame and clean twin share it, so that they differ by the defects alone.
+    """
+    shape = (height, width) if spec.mono else (height, width, 3)
+    return np.random.default_rng(spec.noise_seed).standard_normal(shape, dtype=np.float32)
+
+
+def develop(
+    linear: np.ndarray,
+    spec: SensorSpec,
+    *,
+    origin: tuple[int, int],
+    camera_size: tuple[int, int],
+    noise: np.ndarray | None,
+) -> np.ndarray:
+    """Return 8-bit levels before quantization.
+
+    Args:
+        linear: HDR colour, shape (H, W, 3), float32: a window of the camera's image.
+        spec: The sensor. `crop` is not applied here.
+        origin: (x, y) of the window in the camera's image, for the vignetting.
+        camera_size: (width, height) of the camera's image.
+        noise: Window of `noise_field`, or None for a noise-free image.
+
+    Returns:
+        Levels in [0, 255], float32, (H, W) mono or (H, W, 3).
+    """
+    light = linear @ LUMINANCE if spec.mono else linear * np.asarray(spec.white_balance, np.float32)
+    light = light * np.float32(spec.exposure)
+    if spec.vignetting > 0:
+        fall = _vignetting(light.shape[:2], spec.vignetting, origin, camera_size)
+        light = light * (fall if spec.mono else fall[..., None])
+    if spec.defocus_px > 0.05:
+        light = cv2.GaussianBlur(light, (0, 0), spec.defocus_px, borderType=cv2.BORDER_REPLICATE)
+    if spec.motion_px > 0.5:
+        light = cv2.filter2D(light, -1, _motion_kernel(spec), borderType=cv2.BORDER_REPLICATE)
+    if noise is not None:
+        light = light + noise * np.sqrt(spec.shot_noise**2 * light + spec.read_noise**2)
+    return _tone_curve(np.clip(light, 0, 1), spec) * np.float32(255)
+
+
+def quantize(levels: np.ndarray, spec: SensorSpec) -> np.ndarray:
+    """Return levels as uint8, through JPEG if the sensor has it."""
+    image = (levels + np.float32(0.5)).astype(np.uint8)
+    if spec.jpeg_quality <= 0:
+        return image
+    # OpenCV's channel order does not matter to a round trip only if it is the same both ways.
+    swapped = image if image.ndim == 2 else image[..., ::-1]
+    _, data = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, spec.jpeg_quality])
+    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    return np.ascontiguousarray(decoded if image.ndim == 2 else decoded[..., ::-1])
+
+
+def luminance(levels: np.ndarray) -> np.ndarray:
+    """Return Y of 8-bit levels, shape (H, W), float32 (Rec. 709 weights on coded levels)."""
+    return levels if levels.ndim == 2 else levels @ LUMINANCE
+
+
+def _tone_curve(light: np.ndarray, spec: SensorSpec) -> np.ndarray:
+    coded = np.power(light, np.float32(1 / spec.gamma))
+    if spec.contrast > 0:
+        s = coded * coded * (3 - 2 * coded)
+        coded = coded + np.float32(spec.contrast) * (s - coded)
+    return coded
+
+
+def _vignetting(
+    shape: tuple[int, int], strength: float, origin: tuple[int, int], size: tuple[int, int]
+) -> np.ndarray:
+    """Return 1 - strength x r^2, r = 1 in the camera's corners, shape (H, W), float32."""
+    x = (np.arange(shape[1]) + origin[0] - (size[0] - 1) / 2).astype(np.float32)
+    y = (np.arange(shape[0]) + origin[1] - (size[1] - 1) / 2).astype(np.float32)
+    corner = (size[0] ** 2 + size[1] ** 2) / 4
+    return 1 - np.float32(strength / corner) * (x[None, :] ** 2 + y[:, None] ** 2)
+
+
+def _motion_kernel(spec: SensorSpec) -> np.ndarray:
+    size = int(np.ceil(spec.motion_px)) | 1
+    kernel = np.zeros((size + 2, size + 2), np.float32)
+    c = (size + 1) / 2
+    t = np.linspace(-0.5, 0.5, 8 * size) * spec.motion_px
+    x, y = c + t * np.cos(np.deg2rad(spec.motion_deg)), c + t * np.sin(np.deg2rad(spec.motion_deg))
+    np.add.at(kernel, (np.rint(y).astype(int), np.rint(x).astype(int)), 1)
+    return kernel / kernel.sum()

@@ -1,0 +1,181 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import stand_in
+from omegaconf import OmegaConf
+
+from simgen.config import to_plain
+from simgen.errors import ConfigError, DatasetError, RenderError
+from simgen.execute.render import render_dataset
+
+TESTS = Path(__file__).parent
+DRIVER = """
+import sys
+from pathlib import Path
+import stand_in
+from simgen.execute.render import render_dataset
+if __name__ == "__main__":
+    config = stand_in.config(Path(sys.argv[1]), frames=6, workers=2, scene={"slow": 0.4})
+    render_dataset(config, stand_in.CATEGORIES, renderer="stand_in:StandIn")
+"""
+
+
+def render(config):
+    return render_dataset(config, stand_in.CATEGORIES, renderer="stand_in:StandIn")
+
+
+def files(out):
+    """Bytes of all that must not depend on how a dataset was made."""
+    kept = [p for p in out.rglob("*") if p.is_file() and p.name not in ("config.yaml", "card.md")]
+    return {
+        str(p.relative_to(out)): p.read_bytes() for p in kept if p != out / "manifest.json"
+    }
+
+
+def by_frame(out):
+    """Images and annotations of every frame, whatever its shard."""
+    coco = json.loads((out / "coco.json").read_text())
+    images = {i["frame"]: (out / i["file_name"]).read_bytes() for i in coco["images"]}
+    return images, coco["annotations"]
+
+
+def test_two_workers_write_the_same_bytes_as_one(tmp_path):
+    one = stand_in.config(tmp_path / "one", workers=1)
+    two = stand_in.config(tmp_path / "two", workers=2)
+    assert render(one).new_frames == render(two).new_frames == 6
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_rendering_again_renders_what_is_missing_and_nothing_else(tmp_path):
+    config = stand_in.config(tmp_path / "d")
+    render(config)
+    before = files(config_out := tmp_path / "d")
+    stamps = {p: p.stat().st_mtime_ns for p in config_out.glob("shards/0000[02]/*")}
+    for path in sorted((config_out / "shards/00001").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    (config_out / "shards/00001").rmdir()
+    assert render(config).new_frames == 2
+    assert files(config_out) == before
+    assert {p: p.stat().st_mtime_ns for p in stamps} == stamps
+    assert render(config).new_frames == 0
+
+
+def test_more_frames_keep_those_that_are_there(tmp_path):
+    grown, whole = tmp_path / "grown", tmp_path / "whole"
+    render(stand_in.config(grown, frames=5))
+    assert render(stand_in.config(grown, frames=8, shard_size=3, workers=2)).new_frames == 3
+    render(stand_in.config(whole, frames=8))
+    assert by_frame(grown) == by_frame(whole)
+    assert [p.name for p in sorted((grown / "shards").iterdir())] == [f"0000{i}" for i in range(4)]
+
+
+def test_the_config_that_is_kept_renders_the_same_again(tmp_path, flat_dataset):
+    plain = OmegaConf.to_container(OmegaConf.load(flat_dataset / "config.yaml"))
+    again = stand_in.config(tmp_path / "d", **{k: v for k, v in plain.items() if k != "out"})
+    render(again)
+    assert files(tmp_path / "d") == files(flat_dataset)
+    manifest = json.loads((flat_dataset / "manifest.json").read_text())
+    assert manifest["config"] == plain == {**to_plain(again), "out": str(flat_dataset)}
+
+
+def test_another_config_in_the_same_folder_is_refused_and_named(tmp_path):
+    config = stand_in.config(tmp_path / "d", frames=1)
+    render(config)
+    before = files(tmp_path / "d")
+    other = dataclasses.replace(config, seed=4, scene={"name": "flat", "count": 2})
+    expected = r"scene.count: \(not set\) -> 2; seed: 0 -> 4\); choose another out"
+    with pytest.raises(DatasetError, match=expected):
+        render(other)
+    assert files(tmp_path / "d") == before
+
+
+def test_fewer_frames_than_there_are_is_refused(tmp_path):
+    render(stand_in.config(tmp_path / "d", frames=2))
+    with pytest.raises(ConfigError, match="frames: 1, but .* holds 2 already"):
+        render(stand_in.config(tmp_path / "d", frames=1))
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(DatasetError, match="out: .* holds 'thesis.tex' and is no dataset"):
+        render(stand_in.config(tmp_path))
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_an_out_that_cannot_be_written_is_found_before_rendering(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="out: cannot write to .*Not a directory"):
+        render(stand_in.config(tmp_path / "file" / "d"))
+
+
+def test_a_workers_own_error_reaches_the_driver_as_it_was(tmp_path):
+    with pytest.raises(RenderError, match="scene.fail: frame 3 cannot be drawn; choose another"):
+        render(stand_in.config(tmp_path / "d", scene={"fail": 3}))
+    assert not list((tmp_path / "d/shards").glob(".attempt*"))
+
+
+def test_a_bug_in_a_worker_names_its_frame(tmp_path):
+    with pytest.raises(ZeroDivisionError) as caught:
+        render(stand_in.config(tmp_path / "d", scene={"bug": 2}))
+    assert caught.value.__notes__[0].startswith("in frame 2")
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path):
+    config = stand_in.config(tmp_path / "d", scene={"die_once": str(tmp_path / "marker")})
+    assert render(config).manifest["frames"] == 6
+    assert not list((tmp_path / "d/shards").glob(".attempt*"))
+
+
+def test_a_frame_that_kills_every_worker_is_given_up_and_named(tmp_path):
+    with pytest.raises(RenderError, match="died 3 times over frames 2 to 3"):
+        render(stand_in.config(tmp_path / "d", scene={"die": 3}))
+
+
+def started_driver(out):
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(out)], env=environment, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: list(out.glob("shards/.attempt-*/images/*")))
+    return driver
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_workers_exit_when_their_driver_is_killed_and_the_rest_renders_later(tmp_path):
+    out = tmp_path / "d"
+    driver = started_driver(out)
+    children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()
+    assert len(children) >= 2
+    driver.kill()
+    driver.wait()
+    wait_for(lambda: not any(is_running(pid) for pid in children))
+    render(stand_in.config(out, scene={"slow": 0.4}, workers=2))
+    render(stand_in.config(tmp_path / "whole", scene={"slow": 0.4}, workers=2))
+    assert files(out) == files(tmp_path / "whole")
+
+
+def test_an_interrupt_leaves_no_half_shard(tmp_path):
+    driver = started_driver(tmp_path / "d")
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(timeout=20) != 0
+    assert not list((tmp_path / "d/shards").glob(".attempt*"))
