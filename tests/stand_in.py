@@ -24,9 +24,7 @@ def config(out: Path, **keys: Any) -> RenderConfig:
     scene = {"name": "flat", **keys.pop("scene", {})}
     image = {"width": 64, "height": 48, **keys.pop("image", {})}
     defaults = {"frames": 6, "shard_size": 2, "workers": 1, "dataset": {"name": "flat"}}
-    return parse_render(
-        {"scene": scene, "out": str(out), "image": image, **defaults, **keys}
-    )
+    return parse_render({"scene": scene, "out": str(out), "image": image, **defaults, **keys})
 
 
 class StandIn:

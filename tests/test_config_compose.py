@@ -33,7 +33,7 @@ def test_a_users_scene_overrides_shared_keys_and_the_command_line_overrides_both
 
 
 def test_a_users_primary_config_comes_before_ours(conf):
-    (conf / "render.yaml").write_text("defaults:\n  - renderer: raster\nframes: 3\n")
+    (conf / "render.yaml").write_text("defaults:\n  - renderer: raster\n  - _self_\nframes: 3\n")
     plain = compose("render", [], conf)
     assert plain["frames"] == 3
     assert set(plain) == {"frames", "renderer"}
@@ -69,7 +69,10 @@ WRONG = [
         "scene.parts.cout: unknown key; did you mean 'scene.parts.count'?",
     ),
     (["+scene=flat", "renderer.zzz=3"], "valid here: renderer.allow_software, renderer.name"),
-    (["+scene=flat", "renderer=rastr"], "renderer: no renderer named 'rastr'; did you mean 'raster'"),
+    (
+        ["+scene=flat", "renderer=rastr"],
+        "renderer: no renderer named 'rastr'; did you mean 'raster'",
+    ),
     (["+scene=flat", "+frames=3"], "frames: is set already; write it without the leading +"),
     (["+scene=flat", "frames"], "frames: no value; write frames=VALUE"),
     (["+scene=flat", "out=a=b"], """out: cannot read 'a=b'; quote it: 'out="a=b"'"""),

@@ -97,7 +97,10 @@ WRONG = [
     ({"inner": {"corner": [1]}}, "inner.corner: expected 2 values, got 1"),
     ({"inner": {"names": "a"}}, "inner.names: expected a list, got 'a'"),
     ({"inner": {"names": ["a", 1]}}, r"inner.names[1]: expected a text, got 1"),
-    ({"inner": {"depth_mm": {"uniform": [2, 1]}}}, "inner.depth_mm.uniform: range [2, 1] is reversed"),
+    (
+        {"inner": {"depth_mm": {"uniform": [2, 1]}}},
+        "inner.depth_mm.uniform: range [2, 1] is reversed",
+    ),
     ({"inner": {"depth_mm": {"unifrm": [1, 2]}}}, "unknown distribution; did you mean 'uniform'?"),
     ({"inner": {"depth_mm": {"uniform": [1]}}}, "inner.depth_mm.uniform: expected [low, high]"),
     ({"inner": {"depth_mm": {"uniform": 1}}}, "inner.depth_mm.uniform: expected a list, got 1"),

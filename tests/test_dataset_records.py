@@ -36,7 +36,9 @@ def records(drawn, polygons=False):
 
 @given(mask=MASKS)
 def test_polygons_decode_to_the_mask_with_its_holes_filled(mask):
-    np.testing.assert_array_equal(decode_mask(polygons_of(mask), *mask.shape), binary_fill_holes(mask))
+    np.testing.assert_array_equal(
+        decode_mask(polygons_of(mask), *mask.shape), binary_fill_holes(mask)
+    )
 
 
 def test_a_rectangle_is_a_polygon_of_four_corners():

@@ -74,7 +74,9 @@ def test_a_disk_that_takes_no_more_is_one_line_with_the_remedy(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-        with pytest.raises(DatasetError, match="File too large; remedy it and run the command again"):
+        with pytest.raises(
+            DatasetError, match="File too large; remedy it and run the command again"
+        ):
             write(tmp_path, ShardRange(number=0, first=0, stop=2))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

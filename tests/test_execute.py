@@ -34,9 +34,7 @@ def render(config):
 def files(out):
     """Bytes of all that must not depend on how a dataset was made."""
     kept = [p for p in out.rglob("*") if p.is_file() and p.name not in ("config.yaml", "card.md")]
-    return {
-        str(p.relative_to(out)): p.read_bytes() for p in kept if p != out / "manifest.json"
-    }
+    return {str(p.relative_to(out)): p.read_bytes() for p in kept if p != out / "manifest.json"}
 
 
 def by_frame(out):

@@ -24,7 +24,8 @@ def test_top_texels_of_a_plate_lie_on_its_top_a_texel_apart():
     table = mesh.texels
     top = table.normals[:, 2] > 0.99
     assert np.ptp(table.positions_mm[top, 2]) < 1e-4
-    assert top.sum() == pytest.approx(60 * 40 / 0.25**2, rel=0.02)
+    # The face itself and at most two texels beyond its border.
+    assert 240 * 160 <= top.sum() <= 244 * 164
     place = np.full((mesh.map_height, mesh.map_width, 3), np.nan)
     place[table.rows[top], table.columns[top]] = table.positions_mm[top]
     step = np.linalg.norm(np.diff(place, axis=1), axis=2)
@@ -46,7 +47,7 @@ def test_texels_of_the_convex_face_lie_on_the_cylinder():
     ("kind", "size"),
     [
         ("plate", PLATE | {"corner": 5.0, "chamfer": 0.8, "holes": 4.0}),
-        ("bracket", {"leg_a": 30.0, "leg_b": 25.0, "width": 20.0, "thickness": 2.0}),
+        ("bracket", {"leg_a": 30.0, "leg_b": 25.0, "width": 36.0, "thickness": 2.0}),
         ("arc_tile", TILE),
     ],
 )
@@ -76,8 +77,10 @@ def test_edge_distance_on_a_plate_is_the_distance_to_its_border():
     inside = (np.abs(p[:, 0]) <= 30) & (np.abs(p[:, 1]) <= 20)
     to_x, to_y = 30 - np.abs(p[:, 0]), 20 - np.abs(p[:, 1])
     truth = np.minimum(to_x, to_y)
-    np.testing.assert_allclose(table.edge_mm[top][inside], truth[inside], atol=0.05)
-    clear = inside & (to_y < to_x - 1) & (to_y > 0.5)
+    error = np.abs(table.edge_mm[top][inside] - truth[inside])
+    # On the diagonals the other border may win by a texel.
+    assert error.max() < 0.3 and np.mean(error > 0.01) < 0.01
+    clear = inside & (to_y < to_x - 1) & (to_y > 0.5) & (to_y < 19)
     expected = np.stack([0 * p[:, 0], np.sign(p[:, 1]), 0 * p[:, 0]], axis=1)
     np.testing.assert_allclose(table.edge_direction[top][clear], expected[clear], atol=1e-3)
 
@@ -87,7 +90,7 @@ def test_edge_distance_at_a_hole_is_the_distance_to_its_rim():
     top = table.normals[:, 2] > 0.99
     reach = np.hypot(table.positions_mm[top, 0], table.positions_mm[top, 1])
     near = (reach > 6) & (reach < 11)
-    np.testing.assert_allclose(table.edge_mm[top][near], reach[near] - 6, atol=0.05)
+    np.testing.assert_allclose(table.edge_mm[top][near], reach[near] - 6, atol=0.03)
 
 
 def test_a_seam_on_a_smooth_surface_is_no_edge():
@@ -100,8 +103,8 @@ def test_fill_gives_every_gutter_texel_the_nearest_of_a_chart():
     own = table.fill[table.rows, table.columns]
     np.testing.assert_array_equal(own, np.arange(len(own)))
     rng = np.random.default_rng(1)
-    rows = rng.integers(mesh.map_height, size=300)
-    columns = rng.integers(mesh.map_width, size=300)
+    rows = rng.integers(mesh.map_height, size=100)
+    columns = rng.integers(mesh.map_width, size=100)
     chosen = table.fill[rows, columns]
     got = np.hypot(table.rows[chosen] - rows, table.columns[chosen] - columns)
     every = np.hypot(table.rows[None] - rows[:, None], table.columns[None] - columns[:, None])

@@ -112,10 +112,16 @@ def _run(arguments: _Arguments) -> int:
         )
     command = importlib.import_module(f"simgen.cli.{arguments.command}")
     if arguments.help:
-        print(command.HELP.strip())
+        print(_help(arguments.command, command.HELP.strip()))
         return 0
     result = command.run(arguments.overrides, arguments.config_dir)
     return int(result)
+
+
+def _help(command: str, text: str) -> str:
+    if text.startswith("usage:"):
+        return text
+    return f"usage: python -m simgen {command} [key=value ...] [--config-dir FOLDER]\n\n{text}"
 
 
 def _overview() -> str:

@@ -55,7 +55,7 @@ def _compare(value: object) -> Path | None:
     path = Path(str(value))
     if not path.is_file():
         raise ConfigError(f"compare: {path} is not a file; name the COCO file of real photographs")
-    if path.stem == "holdout":
+    if "holdout" in path.stem:
         raise ConfigError(f"compare: {path} is the holdout, for evaluation only; use train.json")
     return path
 

@@ -37,7 +37,10 @@ def run(overrides: Sequence[str], config_dir: Path | None) -> int:
     manifest = rendered.manifest
     seconds = time.monotonic() - started
     erased = sum(manifest["erased"].values())
-    print(f"{rendered.out}: {manifest['frames']} frames, {rendered.new_frames} new in {seconds:.0f} s")
+    frames, new = manifest["frames"], rendered.new_frames
+    print(f"{rendered.out}: {frames} frames, {new} new in {seconds:.0f} s")
+    if len(manifest["made_with"]) > 1:
+        print("  note           not all shards were made with one driver and version: see card.md")
     print(f"  labels         {rendered.out / 'coco.json'} ({erased} faint defects erased)")
     print(f"  contact sheet  {rendered.out / 'contact_sheet.png'}")
     return 0

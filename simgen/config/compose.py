@@ -10,7 +10,11 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import (
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 from yaml import YAMLError
 
 from simgen.config.parse import suggest
@@ -18,7 +22,9 @@ from simgen.config.resources import data_folder
 from simgen.errors import ConfigError
 
 
-def compose(command: str, overrides: Sequence[str], config_dir: Path | None = None) -> dict[str, Any]:
+def compose(
+    command: str, overrides: Sequence[str], config_dir: Path | None = None
+) -> dict[str, Any]:
     """Return the resolved config of `command` as plain dicts and lists.
 
     Args:
@@ -65,7 +71,9 @@ def _composed(command: str, overrides: Sequence[str], config_dir: Path | None) -
     search = [] if second is None else [f"file://{second.resolve()}"]
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_dir=str(first.resolve()), version_base="1.3"):
-        return hydra_compose(config_name=command, overrides=[*overrides, f"hydra.searchpath={search}"])
+        return hydra_compose(
+            config_name=command, overrides=[*overrides, f"hydra.searchpath={search}"]
+        )
 
 
 def _require_names_of_their_own(config_dir: Path, ours: Path, command: str) -> None:
@@ -111,9 +119,7 @@ def _explain_syntax(override: str) -> str:
     return f"""{key.lstrip("+~")}: cannot read {value!r}; quote it: '{key}="{value}"'"""
 
 
-def _explain_key(
-    key: str, command: str, overrides: Sequence[str], config_dir: Path | None
-) -> str:
+def _explain_key(key: str, command: str, overrides: Sequence[str], config_dir: Path | None) -> str:
     if _members(key, config_dir):
         name = next((o for o in overrides if o.startswith(f"{key}=")), f"{key}=NAME")
         return f"{key}: write +{name}; there are: {', '.join(_members(key, config_dir))}"

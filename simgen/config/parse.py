@@ -121,7 +121,9 @@ def _value(kind: Any, data: Any, key: str) -> Any:
         return _first_fitting(inner, data, key)
     if origin is Literal:
         if data not in args:
-            raise ConfigError(f"{key}: {_show(data)} is not allowed{suggest(str(data), map(str, args))}")
+            raise ConfigError(
+                f"{key}: {_show(data)} is not allowed{suggest(str(data), map(str, args))}"
+            )
         return data
     if origin is tuple:
         return _tuple(args, data, key)
@@ -130,7 +132,7 @@ def _value(kind: Any, data: Any, key: str) -> Any:
             raise ConfigError(f"{key}: expected keys and values, got {_show(data)}")
         return {str(k): _value(args[1], v, _join(key, k)) for k, v in data.items()}
     if dataclasses.is_dataclass(kind):
-        return parse(kind, data, key)
+        return parse(typing.cast(type[Any], kind), data, key)
     return _scalar(kind, data, key)
 
 
@@ -166,7 +168,9 @@ def _tuple(args: tuple[Any, ...], data: Any, key: str) -> tuple[Any, ...]:
         return tuple(_value(args[0], v, f"{key}[{i}]") for i, v in enumerate(data))
     if len(data) != len(args):
         raise ConfigError(f"{key}: expected {len(args)} values, got {len(data)}")
-    return tuple(_value(a, v, f"{key}[{i}]") for i, (a, v) in enumerate(zip(args, data, strict=True)))
+    return tuple(
+        _value(a, v, f"{key}[{i}]") for i, (a, v) in enumerate(zip(args, data, strict=True))
+    )
 
 
 def _distribution(data: Any, key: str) -> Distribution:
@@ -176,7 +180,8 @@ def _distribution(data: Any, key: str) -> Distribution:
         return Constant(data)  # type: ignore[arg-type]
     if not isinstance(data, Mapping):
         raise ConfigError(
-            f"{key}: expected a number or a distribution such as {{uniform: [0, 1]}}, got {_show(data)}"
+            f"{key}: expected a number or a distribution such as {{uniform: [0, 1]}},"
+            f" got {_show(data)}"
         )
     data = dict(data)
     weights = data.pop("weights", None)
@@ -221,11 +226,17 @@ def _check_bounds(value: Any, metadata: Mapping[str, Any], key: str) -> None:
         if isinstance(lowest, str):
             continue
         if lowest < metadata["low"]:
-            raise ConfigError(f"{key}: {lowest:g} is too small; at least {metadata['low']:g} is needed")
+            raise ConfigError(
+                f"{key}: {lowest:g} is too small; at least {metadata['low']:g} is needed"
+            )
         if lowest <= metadata["above"]:
-            raise ConfigError(f"{key}: {lowest:g} is too small; it must be above {metadata['above']:g}")
+            raise ConfigError(
+                f"{key}: {lowest:g} is too small; it must be above {metadata['above']:g}"
+            )
         if highest > metadata["high"]:
-            raise ConfigError(f"{key}: {highest:g} is too large; at most {metadata['high']:g} is allowed")
+            raise ConfigError(
+                f"{key}: {highest:g} is too large; at most {metadata['high']:g} is allowed"
+            )
 
 
 def _join(key: str, name: Any) -> str:

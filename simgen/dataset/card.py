@@ -23,9 +23,7 @@ def card_text(manifest: dict[str, Any], instances: dict[str, int]) -> str:
         f" seed {manifest['seed']}, config SHA-256 `{manifest['config_sha256']}`."
         f" Licence of images and labels: {manifest['licence']}.",
         "## Instances",
-        "\n".join(
-            ["| category | is a | labelled | erased |", "| --- | --- | --- | --- |", *rows]
-        ),
+        "\n".join(["| category | is a | labelled | erased |", "| --- | --- | --- | --- |", *rows]),
         "*Erased*: defects that fell below `labels.min_contrast` were removed from the image as"
         " well as from the labels, so that nothing visible is unlabelled and nothing labelled is"
         " invisible.",

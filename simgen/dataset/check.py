@@ -100,7 +100,9 @@ def _file_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[Fault]:
     for shard in shards:
         where = f"shards/{shard.range.name}"
         if shard.range.first != position:
-            yield Fault(kind="frames are missing", where=f"frames {position} to {shard.range.first - 1}")
+            yield Fault(
+                kind="frames are missing", where=f"frames {position} to {shard.range.first - 1}"
+            )
         position = shard.range.stop
         entry = listed.get(shard.range.name)
         if entry and sha256_of(shard.folder / "manifest.json") != entry["manifest_sha256"]:

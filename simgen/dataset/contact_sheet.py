@@ -118,8 +118,7 @@ def _pictures(coco_json: Path, count: int) -> list[Picture]:
             by_image[annotation["image_id"]].append(annotation)
         chosen = _choose(coco["images"], by_image, categories, count)
         return [
-            _picture(coco_json.parent, image, by_image[image["id"]], categories)
-            for image in chosen
+            _picture(coco_json.parent, image, by_image[image["id"]], categories) for image in chosen
         ]
     except OSError as error:
         name = error.filename or coco_json
@@ -253,7 +252,7 @@ def _outlines(label: Label, scale: float) -> list[np.ndarray]:
     mask = np.pad(label.mask.astype(np.uint8), margin + 1)
     if margin:
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * margin + 1, 2 * margin + 1))
-        mask = cv2.dilate(mask, disc)
+        mask = np.asarray(cv2.dilate(mask, disc), np.uint8)
     found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     centre = 0.5 - margin - 1
     return [np.round(((o + centre) * scale - 0.5) * 16).astype(np.int32) for o in found]

@@ -18,9 +18,7 @@ from simgen.dataset.shards import CommittedShard, read_shards
 from simgen.errors import DatasetError
 
 
-def finish_dataset(
-    config: RenderConfig, categories: tuple[tuple[str, str], ...]
-) -> dict[str, Any]:
+def finish_dataset(config: RenderConfig, categories: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     """Write everything that is derived from the committed shards; return the manifest.
 
     Each file is replaced as a whole, the manifest last, so that a reader who

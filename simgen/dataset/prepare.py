@@ -69,9 +69,7 @@ def _require_ours(out: Path) -> None:
         )
 
 
-def _require_same(
-    out: Path, config: RenderConfig, categories: tuple[tuple[str, str], ...]
-) -> None:
+def _require_same(out: Path, config: RenderConfig, categories: tuple[tuple[str, str], ...]) -> None:
     differences = config_differences(read_config(out), config)
     if differences:
         shown = "; ".join(differences[:4]) + ("; ..." if len(differences) > 4 else "")

@@ -236,9 +236,7 @@ def _commit(folder: Path, target: Path) -> bool:
 def _read_shard(folder: Path) -> CommittedShard:
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
-        span = ShardRange(
-            number=int(folder.name), first=manifest["first"], stop=manifest["stop"]
-        )
+        span = ShardRange(number=int(folder.name), first=manifest["first"], stop=manifest["stop"])
         return CommittedShard(
             folder=folder,
             range=span,

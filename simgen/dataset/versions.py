@@ -6,22 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import simgen
+from simgen.config import scene_file
+from simgen.dataset.files import sha256_of
 
 _PACKAGES = ("numpy", "scipy", "pybullet", "moderngl", "trimesh", "pillow", "pycocotools")
 _CPU_FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "asimd", "sve")
 
 
-def versions() -> dict[str, Any]:
-    """Return versions of simgen, Python and libraries, and the CPU's features."""
+def versions(scene_name: str) -> dict[str, Any]:
+    """Return versions of simgen and libraries, the scene file's hash and the CPU's features."""
     import cv2
 
-    found = {"simgen": simgen.__version__, "python": platform.python_version()}
+    found: dict[str, Any] = {"simgen": simgen.__version__, "python": platform.python_version()}
     found["opencv"] = cv2.__version__
     for name in _PACKAGES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+    scene = scene_file(scene_name)
+    if scene is not None:
+        found["scene_sha256"] = sha256_of(scene)
     return {**found, "machine": platform.machine(), "cpu_features": _cpu_features()}
 
 

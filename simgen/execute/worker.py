@@ -103,7 +103,10 @@ def render_shard(shard: "ShardRange") -> bool:
         shard,
         worker.frames(shard),
         style=shard_style(worker.config, worker.job.categories),
-        made_with={"renderer": worker.renderer.facts(), "versions": versions()},
+        made_with={
+            "renderer": worker.renderer.facts(),
+            "versions": versions(worker.config.scene_name),
+        },
     )
 
 

@@ -64,12 +64,16 @@ def ground(spec: FinishSpec, texels: TexelTable) -> Layers:
     s, a, across = _process_frame(spec, texels)
     line, length = v.get("line_mm", 0.15), v.get("line_length_mm", 12.0)
     skew = v.get("line_skew", 0.6)
-    # Grit scores long lines and, breaking, short ones.
+    # Grit scores long lines and, breaking, short ones; single grains run the whole length.
     short, short_slope = streaks(
-        s, a, width_mm=line, length_mm=length / 10, seed=spec.seed, skew=skew
+        s, a, width_mm=line, length_mm=length / 10, seed=spec.seed, skew=0.5 * skew
     )
     long, long_slope = streaks(s, a, width_mm=line, length_mm=length, seed=spec.seed + 5, skew=skew)
-    fine, fine_slope = 0.7 * (short + long), 0.7 * (short_slope + long_slope)
+    single, single_slope = streaks(
+        s, a, width_mm=1.3 * line, length_mm=10 * length, seed=spec.seed + 6, skew=1.2
+    )
+    fine = 0.5 * short + 0.6 * long + 0.6 * single
+    fine_slope = 0.5 * short_slope + 0.6 * long_slope + 0.5 * single_slope
     broad, _ = streaks(s, a, width_mm=8 * line, length_mm=6 * length, seed=spec.seed + 1)
     grain = speckle(texels.positions_mm, texels.normals, v.get("grain_mm", 0.12), spec.seed + 2)
     cloud = blotches(texels.positions_mm, v.get("blotch_mm", 25.0), spec.seed + 3)

@@ -15,10 +15,10 @@ _WALK_STEPS = 12
 def texel_table(mesh: PartMesh) -> TexelTable:
     """Return position, normal and distance to the nearest sharp edge of every texel.
 
-    Texels whose square a chart touches belong to it; those whose centre lies just
-    outside are extrapolated, so that filtering at a border reads good values.
-    `edge_mm` is measured along the chart, never across a seam to another, and is
-    `FAR_MM` on charts without a sharp edge.
+    Every texel whose square a chart touches belongs to it, and up to two beyond its
+    border, extrapolated, so that filtering there reads good values. `edge_mm` is
+    measured along the chart, never across a seam to another, to within a texel
+    (mostly far better), and is `FAR_MM` on charts without a sharp edge.
     """
     corners = mesh.uv.astype(np.float64) * [mesh.map_width, mesh.map_height] - 0.5
     face_of = _paint_faces(mesh, corners)
@@ -68,7 +68,9 @@ def _paint_faces(mesh: PartMesh, corners: np.ndarray) -> np.ndarray:
     polygons = np.rint(corners * (1 << _SHIFT)).astype(np.int32)[mesh.faces]
     for index, polygon in enumerate(polygons):
         cv2.fillConvexPoly(face_of, polygon, index, shift=_SHIFT)
-    return face_of
+    # One texel more on all sides: the painter leaves out some that are just touched.
+    grown = cv2.dilate(face_of.astype(np.float32), np.ones((3, 3), np.uint8)).astype(np.int32)
+    return np.where(face_of < 0, grown, face_of)
 
 
 def _inverse_edges(mesh: PartMesh, corners: np.ndarray) -> np.ndarray:
@@ -156,10 +158,8 @@ def _nearest_edges(
     along = ends[:, 1] - ends[:, 0]
     length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
     segment = np.concatenate([ends[:, 0], along / length[:, None], length[:, None]], axis=1)
-    s = _spread(segment, nearest)
-    ox, oy = x - s[0], y - s[1]
-    share = np.clip(ox * s[2] + oy * s[3], 0, s[4])
-    gx, gy = share * s[2] - ox, share * s[3] - oy
+    s = _spread(segment, _along_chain(mesh, segment, nearest, x, y))
+    gx, gy, _ = _gap(s, x, y)
     # On the edge itself the direction is the crease's own normal in the chart.
     on_edge = np.flatnonzero(gx * gx + gy * gy < 1e-8)
     gx[on_edge], gy[on_edge] = s[3, on_edge], -s[2, on_edge]
@@ -169,6 +169,47 @@ def _nearest_edges(
     none = np.flatnonzero(nearest < 0)
     distance[on_edge], distance[none], direction[:, none] = 0.0, FAR_MM, 0.0
     return distance, direction
+
+
+def _along_chain(
+    mesh: PartMesh, segment: np.ndarray, nearest: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
+    """Move texels whose nearest point is a crease's end on to the next crease if it is nearer."""
+    following = _next_creases(mesh)
+    nearest = nearest.copy()
+    active = np.arange(len(nearest))
+    for _ in range(_WALK_STEPS):
+        gx, gy, beyond = _gap(_spread(segment, nearest[active]), x[active], y[active])
+        ends = np.flatnonzero(beyond)
+        active, side = active[ends], (beyond[ends] + 1) // 2
+        other = following[nearest[active], side]
+        ox, oy, _ = _gap(_spread(segment, other), x[active], y[active])
+        better = (other >= 0) & (ox * ox + oy * oy < gx[ends] ** 2 + gy[ends] ** 2 - 1e-6)
+        active = active[better]
+        if not len(active):
+            break
+        nearest[active] = other[better]
+    return nearest
+
+
+def _gap(s: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the step from texels to their segments, and -1 or 1 where it leads to an end."""
+    ox, oy = x - s[0], y - s[1]
+    along = ox * s[2] + oy * s[3]
+    share = np.clip(along, 0, s[4])
+    beyond = (along > s[4]).astype(np.int8) - (along < 0)
+    return share * s[2] - ox, share * s[3] - oy, beyond
+
+
+def _next_creases(mesh: PartMesh) -> np.ndarray:
+    """Return the other crease at a crease's first and second end, (E, 2), -1 for none."""
+    ends = mesh.creases.reshape(-1)
+    order = np.argsort(ends, kind="stable")
+    pair = np.flatnonzero(ends[order][1:] == ends[order][:-1])
+    following = np.full(len(ends), -1)
+    following[order[pair]] = order[pair + 1] // 2
+    following[order[pair + 1]] = order[pair] // 2
+    return following.reshape(-1, 2)
 
 
 def _spread(table: np.ndarray, index: np.ndarray) -> np.ndarray:

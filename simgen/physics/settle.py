@@ -83,7 +83,7 @@ def settle(
         pybullet.setGravity(0, 0, -GRAVITY_MM_S2 / _UNIT_MM, physicsClientId=world)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=STEP_S,
-            numSolverIterations=60,
+            numSolverIterations=120,
             deterministicOverlappingPairs=1,
             enableFileCaching=0,
             contactERP=_CONTACT_ERP,
@@ -137,6 +137,8 @@ def _add_bodies(
                 restitution=restitution,
                 linearDamping=0.0,
                 angularDamping=0.2,
+                # Bullet would stop a fall at 100 units a second, 1 m/s here.
+                maxJointVelocity=1e4,
                 physicsClientId=world,
             )
             bodies[k] = body

@@ -50,8 +50,9 @@ class Streams:
 
     def view(self, name: str) -> np.random.Generator:
         """Return a generator that all exposures of a view share (camera)."""
-        return stream(self.seed, self.index.scene, name, 1 + self.index.view)
+        # The level is part of the name: a scene's stream of item 1 must not be view 1's.
+        return stream(self.seed, self.index.scene, f"{name}@view", self.index.view)
 
     def frame(self, name: str) -> np.random.Generator:
         """Return a generator of this frame alone (sensor)."""
-        return stream(self.seed, self.index.frame, name)
+        return stream(self.seed, self.index.frame, f"{name}@frame")

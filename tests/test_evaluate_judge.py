@@ -1,0 +1,202 @@
+"""Slices, resampling, verdicts, and the report's first line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simgen.errors import ConfigError
+from simgen.evaluate.bootstrap import holm, interval, p_value, resample_weights, verdict
+from simgen.evaluate.config import Bottleneck, EvaluateConfig, ExperimentConfig
+from simgen.evaluate.judge import TOO_FEW, Judged, judge
+from simgen.evaluate.predictions import Detections
+from simgen.evaluate.slices import make_slices, strata_of
+from simgen.report.answer import answer
+from simgen.train.images import LabelledImage, LabelledObject
+from simgen.train.real import RealConfig
+
+CLASSES = ("bar", "dot")
+BOX = (10.0, 10.0, 12.0, 12.0)
+
+
+def photographs(num_dot: int = 10, num_bar: int = 3, num_clean: int = 10) -> list[LabelledImage]:
+    kinds = ["dot"] * num_dot + ["bar"] * num_bar + [None] * num_clean
+    return [
+        LabelledImage(
+            image_id=2 * n + exposure,
+            file=Path("x.png"),
+            pixels=np.zeros((40, 40), np.uint8),
+            part=f"part{n:03d}",
+            objects=() if kind is None else (LabelledObject(kind=kind, box=BOX),),
+            attributes={"exposure": exposure},
+        )
+        for n, kind in enumerate(kinds)
+        for exposure in (1, 2)
+    ]
+
+
+def run(images: list[LabelledImage], arm: str, seed: int, finds: float) -> Judged:
+    """A detector that finds a share of the defects and fires weakly on everything."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for image in images:
+        boxes, scores, kinds = [(0.0, 0.0, 5.0, 5.0)], [0.1 * rng.uniform()], [0]
+        for thing in image.objects:
+            if rng.uniform() < finds:
+                boxes.append(thing.box)
+                scores.append(0.9)
+                kinds.append(CLASSES.index(thing.kind))
+        found.append(
+            Detections(boxes=np.array(boxes), scores=np.array(scores), kinds=np.array(kinds))
+        )
+    return Judged(arm=arm, seed=seed, found=tuple(found))
+
+
+def by_name(judged: dict, name: str) -> dict:
+    return next(s for s in judged["slices"] if s["slice"] == name)
+
+
+SETTINGS = EvaluateConfig(resamples=300)
+
+
+def test_slices_are_all_each_kind_and_each_exposure() -> None:
+    slices = make_slices(photographs(), CLASSES, ("exposure",))
+    assert [s.name for s in slices] == ["all", "bar", "dot", "exposure 1", "exposure 2"]
+    assert [s.num_parts for s in slices] == [13, 3, 10, 13, 13]
+    assert [int(s.defective.sum()) for s in slices] == [26, 6, 20, 13, 13]
+
+
+def test_a_clear_gain_helps_and_a_clear_loss_hurts() -> None:
+    images = photographs()
+    bad, good = run(images, "real", 0, 0.1), run(images, "mix", 0, 0.9)
+    gain = judge(images, [bad, good], CLASSES, SETTINGS, "real")
+    dots = by_name(gain, "dot")["versus_control"]["mix"]
+    assert dots["ap50"]["verdict"] == dots["recall"]["verdict"] == "helps"
+    assert dots["ap50"]["low"] > 0
+    worse = Judged(arm="mix", seed=0, found=bad.found)
+    better = Judged(arm="real", seed=0, found=good.found)
+    loss = judge(images, [better, worse], CLASSES, SETTINGS, "real")
+    assert by_name(loss, "dot")["versus_control"]["mix"]["ap50"]["verdict"] == "hurts"
+
+
+def test_the_same_detections_cannot_be_told_apart() -> None:
+    images = photographs()
+    one = run(images, "real", 0, 0.5)
+    judged = judge(
+        images, [one, Judged(arm="mix", seed=0, found=one.found)], CLASSES, SETTINGS, "real"
+    )
+    entry = by_name(judged, "all")["versus_control"]["mix"]["ap50"]
+    assert (entry["difference"], entry["verdict"]) == (0.0, "cannot tell")
+
+
+def test_a_slice_with_few_parts_gets_no_verdict_however_large_the_gain() -> None:
+    images = photographs(num_bar=7)
+    judged = judge(
+        images, [run(images, "real", 0, 0.0), run(images, "mix", 0, 1.0)], CLASSES, SETTINGS, "real"
+    )
+    assert by_name(judged, "bar")["parts"] == 7
+    against = by_name(judged, "bar")["versus_control"]["mix"]
+    assert {against[m]["verdict"] for m in against} == {TOO_FEW}
+    assert against["ap50"]["difference"] == pytest.approx(1.0)
+
+
+def test_an_arm_s_figure_is_the_mean_of_its_seeds() -> None:
+    images = photographs()
+    runs = [run(images, "real", seed, 0.5) for seed in (0, 1, 2)]
+    figure = by_name(judge(images, runs, CLASSES, SETTINGS, None), "all")["arms"]["real"]["ap50"]
+    assert figure["value"] == pytest.approx(np.mean(list(figure["by_seed"].values())))
+    assert figure["low"] < figure["value"] < figure["high"]
+
+
+def test_without_clean_parts_there_is_no_recall() -> None:
+    images = photographs(num_clean=0)
+    judged = judge(images, [run(images, "real", 0, 0.5)], CLASSES, SETTINGS, None)
+    figures = by_name(judged, "all")["arms"]["real"]
+    assert figures["recall"] == {"value": None, "low": None, "high": None, "by_seed": {"0": None}}
+    assert figures["ap50"]["value"] > 0
+
+
+def test_false_alarms_stay_within_the_rate() -> None:
+    images = photographs(num_clean=40)
+    judged = judge(images, [run(images, "real", 0, 0.5)], CLASSES, SETTINGS, None)
+    assert 0 < judged["runs"][0]["false_alarm_rate"] <= SETTINGS.false_alarm_rate
+
+
+def test_resamples_keep_the_size_of_every_stratum() -> None:
+    images = photographs(num_dot=5, num_bar=3, num_clean=4)
+    strata = strata_of(images)
+    weights = resample_weights(strata, 12, 50, seed=0)
+    assert sorted(len(g) for g in strata) == [3, 4, 5]
+    np.testing.assert_array_equal(weights[0], 1)
+    for group in strata:
+        np.testing.assert_array_equal(weights[:, list(group)].sum(axis=1), len(group))
+    assert len(np.unique(weights[1:], axis=0)) > 40
+
+
+def test_the_interval_of_a_mean_has_the_normal_width() -> None:
+    values = np.random.default_rng(0).normal(size=200)
+    weights = resample_weights([range(200)], 200, 4000, seed=0)
+    low, high = interval(weights[1:] @ values / 200, 0.95)
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(200), rel=0.06)
+
+
+def test_holm_against_a_worked_example() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+def test_p_values_are_two_sided_and_never_zero() -> None:
+    assert p_value(np.full(99, 0.5)) == pytest.approx(0.02)
+    assert p_value(np.zeros(99)) == 1.0
+    assert p_value(np.full(5, np.nan)) is None
+    assert verdict(0.2, 0.049) == "helps"
+    assert verdict(-0.2, 0.049) == "hurts"
+    assert verdict(0.2, 0.051) == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("finds", "num_dot", "expected"),
+    [
+        ((0.1, 0.95), 10, "Yes, in mix"),
+        ((0.95, 0.1), 10, "No: mix hurts"),
+        ((0.5, 0.5), 10, "No rise was seen on 10 val parts"),
+        ((0.1, 0.95), 4, "The figure rose, but 4 val parts are too few for a verdict"),
+        ((0.5, 0.5), 4, "No rise was seen, and 4 val parts are too few for a verdict"),
+    ],
+)
+def test_the_first_line_answers_whatever_the_answer_is(finds, num_dot: int, expected: str) -> None:
+    images = photographs(num_dot=num_dot)
+    runs = [run(images, "real", 0, finds[0]), run(images, "mix", 0, finds[1])]
+    judged = judge(images, runs, CLASSES, SETTINGS, "real")
+    asked = Bottleneck(slice="dot", metric="ap50", reason="few dots")
+    line = answer(asked, judged, "real", "val")
+    assert line.startswith("Do synthetic images help dot (few dots)? ")
+    assert expected in line
+    assert "\n" not in line
+
+
+def test_the_first_line_says_when_nobody_shows_the_slice() -> None:
+    images = photographs(num_bar=0)
+    judged = judge(
+        images, [run(images, "real", 0, 0.5), run(images, "mix", 0, 0.5)], CLASSES, SETTINGS, "real"
+    )
+    assert "Not answered" in answer(Bottleneck(slice="bar"), judged, "real", "val")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"control": "reel"}, "control: .* did you mean 'real'"),
+        ({"seeds": (1, 1)}, "seeds: "),
+        ({"arms": {}}, "arms: none"),
+    ],
+)
+def test_an_experiment_checks_its_arms(change: dict, message: str) -> None:
+    good = {
+        "name": "n",
+        "out": "o",
+        "real": RealConfig(root="r", set="s"),
+        "arms": {"real": {"real": 1.0}},
+    }
+    with pytest.raises(ConfigError, match=message):
+        ExperimentConfig(**(good | change))
