@@ -34,7 +34,6 @@ from simgen.scene.spec import (
 )
 
 UP: Vec3 = (0.0, 0.0, 1.0)
-ALL_FACES: tuple[Vec3, ...] = ((0, 0, 1), (0, 0, -1), (1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +199,7 @@ def sample_support(
     bench = ObjectSpec(
         name="bench",
         shape=ShapeSpec(
-            kind="bench", size_mm={"length": 900.0, "width": 900.0, "thickness": 20.0}, texel_mm=0.9
+            kind="bench", size_mm={"length": 840.0, "width": 840.0, "thickness": 20.0}, texel_mm=1.0
         ),
         finish=sample_finish(rng, ranges.bench, (1.0, 0.0, 0.0)),
         body="fixed",
@@ -215,7 +214,7 @@ def sample_support(
         shape=ShapeSpec(
             kind="tray",
             size_mm={"length": side, "width": 0.8 * side, "height": float(rng.uniform(12, 30))},
-            texel_mm=0.5,
+            texel_mm=0.6,
         ),
         finish=sample_finish(rng, ranges.tray, (1.0, 0.0, 0.0)),
         body="fixed",
@@ -244,7 +243,7 @@ def sample_tool(rng: np.random.Generator, ranges: Ranges, number: int) -> Object
     part = ranges.occluders.kinds[kind]
     return ObjectSpec(
         name=f"tool{number}",
-        shape=_shape(rng, kind, part, 0.4),
+        shape=_shape(rng, kind, part, 0.5),
         finish=_pick_finish(rng, ranges, part),
         mass_kg=0.08,
     )
@@ -304,7 +303,7 @@ def _with_defects(
     for j in range(sample_count(streams.scene("mark count", k), ranges.mark_count)):
         draw = streams.scene("marks", 100 * k + j)
         name = marks.pick(draw)
-        site = pick_site(draw, mesh, facing=ALL_FACES, process_direction=item.finish.direction)
+        site = pick_site(draw, mesh, process_direction=item.finish.direction)
         if site is not None:
             blemishes.append(kind_module(marks.kind[name]).sample(draw, marks.ranges[name], site))
     return replace(item, defects=keep_apart(defects), marks=tuple(blemishes))
@@ -369,7 +368,7 @@ def sample_occluders(
         weights = np.array([ranges.occluders.kinds[n].weight for n in kinds])
         kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
         part = ranges.occluders.kinds[kind]
-        shape = _shape(rng, kind, part, 0.4)
+        shape = _shape(rng, kind, part, 0.5)
         at = centres_mm[int(rng.integers(len(centres_mm)))]
         at = at + ranges.occluders.reach.sample(rng) * (eye - at)
         angle = rng.uniform(0, 2 * np.pi)

@@ -86,7 +86,7 @@ class StandIn:
     def _misbehave(self, index: int) -> None:
         scene = self._config.scene
         if index == scene.get("fail"):
-            raise RenderError(f"scene.fail: frame {index} cannot be drawn; choose another")
+            raise RenderError("scene.fail: cannot be drawn; choose another")
         if index == scene.get("bug"):
             raise ZeroDivisionError("a bug")
         marker = scene.get("die_once")

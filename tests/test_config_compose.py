@@ -11,6 +11,7 @@ scene:
   name: flat
   parts:
     count: 3
+    size_mm: {loguniform: [1, 9]}
   must: ???
 image:
   width: 320
@@ -26,10 +27,27 @@ def conf(tmp_path):
 
 def test_a_users_scene_overrides_shared_keys_and_the_command_line_overrides_both(conf):
     plain = compose("render", ["+scene=flat", "scene.must=1", "scene.parts.count=5"], conf)
-    assert plain["scene"] == {"name": "flat", "parts": {"count": 5}, "must": 1}
+    assert plain["scene"] == {
+        "name": "flat",
+        "parts": {"count": 5, "size_mm": {"loguniform": [1, 9]}},
+        "must": 1,
+    }
     assert plain["image"] == {"width": 320, "height": 640, "format": "png"}
     assert plain["out"] == "outputs/flat"
     assert plain["renderer"]["name"] == "raster"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{uniform: [1, 2]}", {"uniform": [1, 2]}),
+        ("{choice: [1, 2], weights: [1, 3]}", {"choice": [1, 2], "weights": [1, 3]}),
+        ("3", 3),
+    ],
+)
+def test_a_distribution_takes_the_place_of_another(text, value, conf):
+    overrides = ["+scene=flat", "scene.must=1", f"scene.parts.size_mm={text}"]
+    assert compose("render", overrides, conf)["scene"]["parts"]["size_mm"] == value
 
 
 def test_a_users_primary_config_comes_before_ours(conf):
@@ -67,6 +85,10 @@ WRONG = [
     (
         ["+scene=flat", "scene.parts.cout=3"],
         "scene.parts.cout: unknown key; did you mean 'scene.parts.count'?",
+    ),
+    (
+        ["+scene=flat", "scene.parts.siz_mm={uniform: [1, 2]}"],
+        "scene.parts.siz_mm: unknown key; did you mean 'scene.parts.size_mm'?",
     ),
     (["+scene=flat", "renderer.zzz=3"], "valid here: renderer.allow_software, renderer.name"),
     (

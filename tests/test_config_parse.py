@@ -110,7 +110,7 @@ WRONG = [
     ({"inner": {"depth_mm": {"choice": [1], "weights": 3}}}, "depth_mm.weights: expected a list"),
     ({"inner": {"depth_mm": {"choice": [1], "weights": [0]}}}, "not all 0"),
     ({"inner": {"depth_mm": {"uniform": [1, 2], "weights": [1]}}}, "only choice has weights"),
-    ({"inner": {"depth_mm": {"uniform": [0, 1], "choice": [1]}}}, "expected one distribution"),
+    ({"inner": {"depth_mm": {"uniform": [0, 1], "choice": [1]}}}, "set the others to null"),
     ({"inner": {"depth_mm": [1, 2]}}, "expected a number or a distribution"),
     ({3: 1}, "3: unknown key"),
 ]
@@ -122,6 +122,11 @@ def test_a_mistake_names_its_key_and_the_remedy_in_one_line(data, message):
         parse(Outer, data)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_distribution_is_taken_out_by_null():
+    data = {"inner": {"depth_mm": {"loguniform": None, "uniform": [1, 2]}}}
+    assert parse(Outer, data).inner.depth_mm == Uniform(1, 2)
 
 
 def test_a_missing_required_key_is_named():

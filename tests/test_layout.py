@@ -1,8 +1,11 @@
 """The flow of design: every import points backwards along it, never forwards."""
 
 import ast
+import json
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -103,3 +106,56 @@ def test_starting_a_worker_loads_nothing_that_counts_cores():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The files in a wheel that is built from a copy of the repository."""
+    folder = tmp_path_factory.mktemp("wheel")
+    sources = ("simgen", "conf", "scenes", "assets", "pyproject.toml", "setup.py", "README.md")
+    skip = shutil.ignore_patterns("__pycache__")
+    for name in (*sources, "LICENSE"):
+        path = ROOT / name
+        copy = shutil.copytree if path.is_dir() else shutil.copy
+        copy(path, folder / name, **({"ignore": skip} if path.is_dir() else {}))
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "."]
+    done = subprocess.run([*command, "-w", "out"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (built,) = (folder / "out").glob("simgen-*.whl")
+    unpacked = folder / "unpacked"
+    zipfile.ZipFile(built).extractall(unpacked)
+    return unpacked
+
+
+def test_the_wheel_holds_every_file_that_the_checkout_reads(wheel):
+    for name in ("conf", "scenes", "assets"):
+        ours = {p.relative_to(ROOT) for p in (ROOT / name).rglob("*") if p.is_file()}
+        ours = {p for p in ours if "__pycache__" not in p.parts}
+        packed = {
+            p.relative_to(wheel / "simgen/_data")
+            for p in (wheel / "simgen/_data" / name).rglob("*")
+        }
+        assert ours and ours <= packed
+    ours = {p.relative_to(ROOT) for p in (ROOT / "simgen").rglob("*") if p.is_file()}
+    ours = {p for p in ours if "__pycache__" not in p.parts and p.parts[1] != "_data"}
+    assert ours <= {p.relative_to(wheel) for p in wheel.rglob("*")}
+
+
+def test_a_wheel_finds_its_data_where_there_is_no_checkout(wheel, tmp_path):
+    code = (
+        "import json; from simgen.config import compose, data_folder, scene_names\n"
+        "print(json.dumps([str(data_folder('conf')), scene_names(),"
+        " compose('render', ['+scene=inspection'])['frames']]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(wheel), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    folder, scenes, frames = json.loads(done.stdout)
+    assert folder == str(wheel / "simgen/_data/conf")
+    assert {"inspection", "magnetic_tile"} <= set(scenes)
+    assert frames == 48

@@ -49,7 +49,7 @@ _EXTRAS = {
     "yolo": ("torch", "torchvision", "ultralytics", "jinja2", "matplotlib"),
     "photoreal": ("mitsuba",),
     "cluster": ("ray", "submitit", "fsspec", "s3fs"),
-    "dev": ("pytest", "hypothesis", "ruff", "mypy", "pre_commit", "embreex", "build"),
+    "dev": ("pytest", "hypothesis", "ruff", "mypy", "pre_commit", "embreex"),
 }
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software")
 _SECONDS = 60
@@ -73,9 +73,9 @@ def run(overrides: Sequence[str], config_dir: Path | None) -> int:
     for finding in (*_machine(), *_packages(), *_libraries(), *_opengl(), *_extras()):
         findings.append(finding)
         mark = {"ok": "ok  ", "note": "note", "fault": "FAIL"}[finding.state]
-        print(f"[{mark}] {finding.subject:<12} {finding.text}")
+        print(f"[{mark}] {finding.subject:<16} {finding.text}")
         if finding.remedy:
-            print(f"{'':<20}remedy: {finding.remedy}")
+            print(f"{'':<24}remedy: {finding.remedy}")
     faults = sum(f.state == "fault" for f in findings)
     print(f"render cannot run: {faults} faults" if faults else "render can run here")
     return 1 if faults else 0

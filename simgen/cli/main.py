@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SimgenError as error:
         if "--traceback" in arguments:
             traceback.print_exc()
-        return _fail(" ".join(str(error).split()), _USERS_ERROR)
+        return _fail(_one_line(str(error), error), _USERS_ERROR)
     except KeyboardInterrupt:
         return _fail("interrupted; run the same command again to go on", _INTERRUPTED)
     except BrokenPipeError:
@@ -64,8 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if "--traceback" in arguments:
             traceback.print_exc()
             return _OUR_ERROR
-        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-        what = " ".join(f"{type(error).__name__}: {error}{notes}".split())
+        what = _one_line(f"{type(error).__name__}: {error}", error)
         return _fail(f"{what}; a fault of simgen's: add --traceback and report it", _OUR_ERROR)
 
 
@@ -135,6 +134,11 @@ def _overview() -> str:
             "python -m simgen COMMAND --help tells more; --version prints the version.",
         ]
     )
+
+
+def _one_line(message: str, error: Exception) -> str:
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return " ".join(f"{message}{notes}".split())
 
 
 def _fail(message: str, code: int) -> int:

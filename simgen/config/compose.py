@@ -8,6 +8,8 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
@@ -17,7 +19,7 @@ from omegaconf.errors import (
 )
 from yaml import YAMLError
 
-from simgen.config.parse import suggest
+from simgen.config.parse import DISTRIBUTION_TAGS, suggest
 from simgen.config.resources import data_folder
 from simgen.errors import ConfigError
 
@@ -70,10 +72,26 @@ def _composed(command: str, overrides: Sequence[str], config_dir: Path | None) -
         _require_names_of_their_own(config_dir, first, command)
     search = [] if second is None else [f"file://{second.resolve()}"]
     GlobalHydra.instance().clear()
+    overrides = _with_distributions_replaced(overrides)
     with initialize_config_dir(config_dir=str(first.resolve()), version_base="1.3"):
         return hydra_compose(
             config_name=command, overrides=[*overrides, f"hydra.searchpath={search}"]
         )
+
+
+def _with_distributions_replaced(overrides: Sequence[str]) -> list[str]:
+    # Hydra merges mappings, so that `size={uniform: [1, 2]}` would be added to the
+    # `loguniform` that is there. What is meant is to put it in its place.
+    replaced: list[str] = []
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for text, override in zip(overrides, parsed, strict=True):
+        value = None if override.is_sweep_override() else override.value()
+        changes = override.type is OverrideType.CHANGE
+        if changes and isinstance(value, dict) and DISTRIBUTION_TAGS & value.keys():
+            replaced += [f"~{override.key_or_group}", f"+{text}"]
+        else:
+            replaced.append(text)
+    return replaced
 
 
 def _require_names_of_their_own(config_dir: Path, ours: Path, command: str) -> None:

@@ -22,6 +22,7 @@ _DISTRIBUTIONS = {
     "loguniform": (LogUniform, ("low", "high")),
     "normal": (Normal, ("mean", "std", "low", "high")),
 }
+DISTRIBUTION_TAGS = frozenset((*_DISTRIBUTIONS, "choice", "constant"))
 
 
 def bounded(
@@ -183,10 +184,13 @@ def _distribution(data: Any, key: str) -> Distribution:
             f"{key}: expected a number or a distribution such as {{uniform: [0, 1]}},"
             f" got {_show(data)}"
         )
-    data = dict(data)
+    # A config that extends another takes a distribution out by setting it to null.
+    data = {k: v for k, v in data.items() if v is not None}
     weights = data.pop("weights", None)
     if len(data) != 1:
-        raise ConfigError(f"{key}: expected one distribution, got {_show(list(data))}")
+        raise ConfigError(
+            f"{key}: expected one distribution, got {_show(list(data))}; set the others to null"
+        )
     tag, arguments = next(iter(data.items()))
     if tag == "constant":
         return Constant(_scalar(float, arguments, key))
@@ -199,8 +203,8 @@ def _distribution(data: Any, key: str) -> Distribution:
         if weights is not None:
             raise ConfigError(f"{key}.weights: only choice has weights")
         if tag not in _DISTRIBUTIONS:
-            valid = [*_DISTRIBUTIONS, "choice", "constant"]
-            raise ConfigError(f"{key}.{tag}: unknown distribution{suggest(str(tag), valid)}")
+            tail = suggest(str(tag), DISTRIBUTION_TAGS)
+            raise ConfigError(f"{key}.{tag}: unknown distribution{tail}")
         cls, names = _DISTRIBUTIONS[tag]
         if len(arguments) != len(names):
             raise ConfigError(f"{key}.{tag}: expected [{', '.join(names)}], got {_show(arguments)}")

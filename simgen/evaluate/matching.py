@@ -96,7 +96,7 @@ def _greedy(overlap: np.ndarray, min_iou: float) -> np.ndarray:
         for column in np.flatnonzero(free):
             # Of equal overlaps the later label is taken, as pycocotools does.
             if overlap[row, column] >= best:
-                best, chosen = overlap[row, column], column
+                best, chosen = overlap[row, column], int(column)
         if chosen >= 0:
             hit[row], free[chosen] = True, False
     return hit

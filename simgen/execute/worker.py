@@ -64,7 +64,7 @@ class _Worker:
             try:
                 frame = self.renderer.frame(index)
             except Exception as error:
-                error.add_note(f"in frame {index}; frames={index + 1} renders up to it")
+                error.add_note(f"in frame {index}")
                 raise
             yield frame
             self.progress.put(index)

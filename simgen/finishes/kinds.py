@@ -4,6 +4,7 @@ A new finish is a function `(spec, texels) -> Layers` and a line in `FINISHES`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def bake_finish(spec: FinishSpec, texels: TexelTable) -> Layers:
     if spec.kind not in FINISHES:
         raise ConfigError(f"finish {spec.kind!r} is unknown{suggest(spec.kind, FINISHES)}")
     layers = FINISHES[spec.kind](spec, texels)
-    _round_edges(layers, texels, spec.values.get("edge_mm", 0.0), spec.values.get("edge_wear", 0.0))
+    _round_edges(layers, texels, spec)
     return layers
 
 
@@ -38,19 +39,38 @@ def _base(spec: FinishSpec, texels: TexelTable) -> Layers:
     )
 
 
-def _process_frame(spec: FinishSpec, texels: TexelTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return positions across and along a straight process and the across direction (N, 3)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ProcessFrame:
+    """Positions across and along a straight process, and which axis counts as across."""
+
+    across_mm: np.ndarray
+    along_mm: np.ndarray
+    first: int
+    second: int
+    on_first: np.ndarray
+
+    def add_slope(self, layers: Layers, slope: np.ndarray) -> None:
+        """Tilt the surface across the process by `slope`, shape (N,)."""
+        layers.slope[:, self.first] += slope * self.on_first
+        layers.slope[:, self.second] += slope * ~self.on_first
+
+
+def _process_frame(spec: FinishSpec, texels: TexelTable) -> _ProcessFrame:
+    """Return the frame of lines along `direction`.
+
+    One constant axis a facing keeps the coordinate continuous over gently curved faces.
+    """
     along = np.asarray(spec.direction, np.float32)
-    across = np.cross(texels.normals, along)
-    length = np.linalg.norm(across, axis=1, keepdims=True)
-    across = across / np.maximum(length, 1e-3)
-    # One constant axis a facing keeps the coordinate continuous over gently curved faces.
-    axes = [a for a in np.eye(3, dtype=np.float32) if abs(a @ along) < 0.9]
-    facing = np.abs(texels.normals @ np.stack(axes).T)
-    s = np.where(
-        facing[:, 0] < facing[:, 1], texels.positions_mm @ axes[0], texels.positions_mm @ axes[1]
+    first, second = sorted(np.argsort(np.abs(along))[:2].tolist())
+    p, n = texels.positions_mm, texels.normals
+    on_first = np.abs(n[:, first]) < np.abs(n[:, second])
+    return _ProcessFrame(
+        across_mm=np.where(on_first, p[:, first], p[:, second]),
+        along_mm=p @ along,
+        first=first,
+        second=second,
+        on_first=on_first,
     )
-    return s, texels.positions_mm @ along, across
 
 
 def ground(spec: FinishSpec, texels: TexelTable) -> Layers:
@@ -61,7 +81,8 @@ def ground(spec: FinishSpec, texels: TexelTable) -> Layers:
     """
     v = spec.values
     layers = _base(spec, texels)
-    s, a, across = _process_frame(spec, texels)
+    frame = _process_frame(spec, texels)
+    s, a = frame.across_mm, frame.along_mm
     line, length = v.get("line_mm", 0.15), v.get("line_length_mm", 12.0)
     skew = v.get("line_skew", 0.6)
     # Grit scores long lines and, breaking, short ones; single grains run the whole length.
@@ -82,7 +103,7 @@ def ground(spec: FinishSpec, texels: TexelTable) -> Layers:
     factor *= 1 + v.get("blotch", 0.05) * cloud
     layers.albedo *= np.clip(factor, 0.15, 3)[:, None]
     layers.roughness *= np.clip(1 - 0.12 * fine - 0.08 * broad + 0.06 * cloud, 0.4, 1.6)
-    layers.slope += (v.get("line_slope", 0.06) * fine_slope)[:, None] * across
+    frame.add_slope(layers, v.get("line_slope", 0.06) * fine_slope)
     return layers
 
 
@@ -160,7 +181,8 @@ def worktop(spec: FinishSpec, texels: TexelTable) -> Layers:
     fine = blotches(p, 6.0, spec.seed + 1, 7)
     grain = speckle(p, n, v.get("grain_mm", 0.9), spec.seed + 2)
     coarse = speckle(p, n, 4 * v.get("grain_mm", 0.9), spec.seed + 5)
-    s, a, across = _process_frame(spec, texels)
+    frame = _process_frame(spec, texels)
+    s, a = frame.across_mm, frame.along_mm
     line, line_slope = streaks(
         s, a, width_mm=v.get("line_mm", 0.8), length_mm=v.get("line_length_mm", 80.0),
         seed=spec.seed + 3, skew=0.4,
@@ -169,7 +191,7 @@ def worktop(spec: FinishSpec, texels: TexelTable) -> Layers:
     factor += v.get("grain", 0.06) * (grain + 0.5 * coarse)
     layers.albedo *= np.clip(factor, 0.2, 2.5)[:, None]
     layers.roughness *= np.clip(1 + 0.12 * cloud + 0.05 * grain, 0.5, 1.6)
-    layers.slope += (v.get("line_slope", 0.0) * line_slope)[:, None] * across
+    frame.add_slope(layers, v.get("line_slope", 0.0) * line_slope)
     return layers
 
 
@@ -182,18 +204,17 @@ FINISHES: dict[str, Callable[[FinishSpec, TexelTable], Layers]] = {
 }
 
 
-def _round_edges(layers: Layers, texels: TexelTable, edge_mm: float, wear: float) -> None:
+def _round_edges(layers: Layers, texels: TexelTable, spec: FinishSpec) -> None:
     """Bend normals toward sharp edges over `edge_mm`, and wear the finish there."""
-    if edge_mm <= 0:
-        return
-    near = np.flatnonzero(texels.edge_mm < edge_mm)
+    edge_mm, wear = spec.values.get("edge_mm", 0.0), spec.values.get("edge_wear", 0.0)
+    near = np.flatnonzero(texels.edge_mm < edge_mm) if edge_mm > 0 else np.zeros(0, np.int64)
     if not len(near):
         return
     amount = 1 - texels.edge_mm[near] / np.float32(edge_mm)
-    layers.slope[near] -= (0.55 * amount**2)[:, None] * texels.edge_direction[near]
+    layers.slope[near] -= (0.3 * amount)[:, None] * texels.edge_direction[near]
     if wear > 0:
-        relief = ridged(texels.positions_mm[near], 6.0, 91)
-        worn = np.clip((amount + relief - 1.15) * 4, 0, 1) * wear
+        relief = ridged(texels.positions_mm[near], 17.0, spec.seed + 9)
+        worn = np.clip((amount + 1.3 * relief - 1.25) * 4, 0, 1) * wear
         layers.albedo[near] += worn[:, None] * (0.55 - layers.albedo[near])
         layers.metalness[near] += worn * (1 - layers.metalness[near])
         layers.roughness[near] += worn * (0.3 - layers.roughness[near])

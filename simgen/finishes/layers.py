@@ -76,22 +76,26 @@ def pack(layers: Layers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the rows (N, 4) of the colour, slope and extra maps."""
     n = len(layers.roughness)
     colour = np.empty((n, 4), np.uint8)
-    colour[:, :3] = _unit8(np.sqrt(np.clip(layers.albedo, 0, 1)))
-    colour[:, 3] = _unit8(np.clip(layers.roughness, 0.02, 1))
+    colour[:, :3] = _unit8(np.sqrt(layers.albedo))
+    colour[:, 3] = _unit8(np.maximum(layers.roughness, 0.02))
     slope = np.empty((n, 4), np.float16)
     slope[:, :3] = layers.slope
     slope[:, 3] = np.einsum("ij,ij->i", layers.slope, layers.slope)
     extra = np.full((n, 4), 255, np.uint8)
-    extra[:, 0] = _unit8(np.clip(layers.metalness, 0, 1))
-    extra[:, 1] = _unit8(np.clip(layers.anisotropy, 0, 1))
-    extra[:, 2] = _unit8(np.clip(layers.cavity, 0, 1))
+    extra[:, 0] = _unit8(layers.metalness)
+    extra[:, 1] = _unit8(layers.anisotropy)
+    extra[:, 2] = _unit8(layers.cavity)
     return colour, slope, extra
 
 
 def to_maps(layers: Layers, texels: TexelTable) -> Maps:
     """Return the maps of a whole part, gutters filled."""
     colour, slope, extra = pack(layers)
-    return Maps(colour=colour[texels.fill], slope=slope[texels.fill], extra=extra[texels.fill])
+    return Maps(
+        colour=_spread(colour, np.uint32, texels.fill),
+        slope=_spread(slope, np.uint64, texels.fill),
+        extra=_spread(extra, np.uint32, texels.fill),
+    )
 
 
 def patched(maps: Maps, texels: TexelTable, index: np.ndarray, layers: Layers) -> Maps:
@@ -116,5 +120,11 @@ def patched(maps: Maps, texels: TexelTable, index: np.ndarray, layers: Layers) -
     return Maps(colour=result[0], slope=result[1], extra=result[2])
 
 
+def _spread(rows: np.ndarray, whole: type, fill: np.ndarray) -> np.ndarray:
+    """Return `rows[fill]`, four channels moved as one number, which is several times quicker."""
+    packed = np.take(rows.view(whole)[:, 0], fill)
+    return packed.view(rows.dtype).reshape(*fill.shape, 4)
+
+
 def _unit8(values: np.ndarray) -> np.ndarray:
-    return (values * 255 + 0.5).astype(np.uint8)
+    return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -15,19 +15,26 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *name.encode()])
 
 
-def blotches(positions_mm: np.ndarray, scale_mm: float, seed: int, waves: int = 9) -> np.ndarray:
+def blotches(positions_mm: np.ndarray, scale_mm: float, seed: int, waves: int = 7) -> np.ndarray:
     """Return a smooth random field, mean 0 and standard deviation 1, shape (N,), float32.
 
     A sum of random cosines with wavelengths around `scale_mm`.
     """
     rng = generator(seed, "blotches")
-    directions = rng.normal(size=(3, waves))
-    directions /= np.linalg.norm(directions, axis=0)
-    wavelengths = scale_mm * np.exp(rng.uniform(-0.5, 0.7, waves))
+    directions = rng.normal(size=(waves, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    wavelengths = scale_mm * np.exp(rng.uniform(-0.5, 0.7, (waves, 1)))
     k = (2 * np.pi * directions / wavelengths).astype(np.float32)
-    phase = rng.uniform(0, 2 * np.pi, waves).astype(np.float32)
-    field = np.cos(positions_mm @ k + phase).sum(axis=1)
-    return field * np.float32(np.sqrt(2.0 / waves))
+    phase = rng.uniform(0, 2 * np.pi, (waves, 1)).astype(np.float32)
+    field = np.empty(len(positions_mm), np.float32)
+    # In pieces that stay in the processor's cache.
+    for start in range(0, len(field), 16384):
+        part = slice(start, start + 16384)
+        wave = k @ positions_mm[part].T
+        wave += phase
+        np.cos(wave, out=wave).sum(axis=0, out=field[part])
+    field *= np.float32(np.sqrt(2.0 / waves))
+    return field
 
 
 def speckle(
@@ -39,12 +46,15 @@ def speckle(
     """
     rng = generator(seed, "speckle")
     offset = rng.uniform(0, _TILE, (3, 2)).astype(np.float32)
-    facing = np.abs(normals).argmax(axis=1)
-    first = np.array([1, 0, 0])[facing]
-    second = np.array([2, 2, 1])[facing]
-    n = np.arange(len(positions_mm))
-    x = positions_mm[n, first] / np.float32(cell_mm) + offset[facing, 0]
-    y = positions_mm[n, second] / np.float32(cell_mm) + offset[facing, 1]
+    size = np.abs(normals)
+    on_x = (size[:, 0] >= size[:, 1]) & (size[:, 0] >= size[:, 2])
+    on_y = ~on_x & (size[:, 1] >= size[:, 2])
+    x = np.where(on_x, positions_mm[:, 1], positions_mm[:, 0]) / np.float32(cell_mm)
+    y = np.where(on_x | on_y, positions_mm[:, 2], positions_mm[:, 1]) / np.float32(cell_mm)
+    x += np.where(on_x, offset[0, 0], np.where(on_y, offset[1, 0], offset[2, 0]))
+    y += np.where(on_x, offset[0, 1], np.where(on_y, offset[1, 1], offset[2, 1]))
+    for axis in (x, y):
+        axis -= np.floor(axis / _TILE) * _TILE
     return _lookup(_grain_tile(), x, y)
 
 
@@ -110,10 +120,9 @@ def _grain_tile() -> np.ndarray:
 def _lookup(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return `tile` at (x, y) bilinearly, wrapped around; shape of x."""
     n = len(x)
-    pad = -n % _ROW
-    height, width = tile.shape
-    fx = np.pad(np.mod(x, width), (0, pad)).astype(np.float32).reshape(-1, _ROW)
-    fy = np.pad(np.mod(y, height), (0, pad)).astype(np.float32).reshape(-1, _ROW)
+    fx, fy = np.zeros((2, -(-n // _ROW) * _ROW), np.float32)
+    fx[:n], fy[:n] = x, y
+    fx, fy = fx.reshape(-1, _ROW), fy.reshape(-1, _ROW)
     out = np.empty(fx.shape, np.float32)
     for start in range(0, len(fx), 16384):
         part = slice(start, start + 16384)

@@ -21,6 +21,7 @@ _PROGRAMS = {
     "colour": ("object.vert", "colour.frag"),
     "depth": ("object.vert", "depth.frag"),
     "edges": ("screen.vert", "edges.frag"),
+    "keep_edges": ("screen.vert", "keep_edges.frag"),
     "resolve": ("screen.vert", "resolve.frag"),
     "background": ("screen.vert", "background.frag"),
 }
@@ -41,7 +42,7 @@ class Raster:
         self.programs = {name: self._program(*files) for name, files in _PROGRAMS.items()}
         self.screen = {
             name: self.context.vertex_array(self.programs[name], [])
-            for name in ("edges", "resolve", "background")
+            for name in ("edges", "keep_edges", "resolve", "background")
         }
         self._targets: dict[tuple[int, int], _Targets] = {}
 
@@ -164,9 +165,9 @@ class RasterScene:
                 self._draw_labels(self._gpu.instances, clean, window)
                 self._label_key = (clean, window)
             self._mark_edges(window)
-        self._shade(targets.single, clean, window, 1, only_edges=0.0)
+        self._shade(targets.single, clean, window, 1)
         if samples > 1:
-            self._shade(targets.multi, clean, window, samples, only_edges=float(samples))
+            self._shade(targets.multi, clean, window, samples)
         program = self._raster.programs["resolve"]
         targets.result.use()
         targets.result.scissor = _box(window)
@@ -236,25 +237,34 @@ class RasterScene:
         self._raster.screen["edges"].render(moderngl.TRIANGLES, vertices=3)
 
     def _shade(
-        self, target: moderngl.Framebuffer, clean: bool, window: Window, scale: int, only_edges: float
+        self, target: moderngl.Framebuffer, clean: bool, window: Window, scale: int
     ) -> None:
+        """Shade the window at `scale` samples a pixel side; above 1 its edge pixels only."""
         context, program = self._raster.context, self._raster.programs["colour"]
         target.use()
         target.scissor = _box(window, scale)
         target.clear(0.0, 0.0, 0.0, 1.0, depth=1.0)
         self._background(scale)
         context.enable_only(moderngl.DEPTH_TEST)
+        if scale > 1:
+            self._keep_edges(scale)
         self._set_camera(program)
         set_uniform(program, "eye_mm", self._eye)
         self._lighting.bind(program, first_unit=4, clean=clean)
-        self._targets.edge_mask.use(3)
-        set_uniform(program, "edge_mask", 3)
-        set_uniform(program, "only_edges", only_edges)
         for instance in self._front_to_back():
             set_uniform(program, "world_from_part", instance.world_from_part)
             for drawable in instance.clean if clean else instance.damaged:
                 self._set_material(program, drawable)
                 vertex_array(context, program, drawable, "colour").render()
+
+    def _keep_edges(self, scale: int) -> None:
+        context, program = self._raster.context, self._raster.programs["keep_edges"]
+        self._targets.edge_mask.use(0)
+        program["edge_mask"] = 0
+        program["scale"] = float(scale)
+        context.depth_func = "1"
+        self._raster.screen["keep_edges"].render(moderngl.TRIANGLES, vertices=3)
+        context.depth_func = "<"
 
     def _background(self, scale: int) -> None:
         program, camera = self._raster.programs["background"], self._scene.camera

@@ -40,18 +40,19 @@ def _lead(compared: Mapping[str, Mapping[str, Any]], parts: int, split: str) -> 
     verdicts = {arm: c["verdict"] for arm, c in compared.items()}
     helping = [arm for arm, v in verdicts.items() if v == "helps"]
     hurting = [arm for arm, v in verdicts.items() if v == "hurts"]
+    judges = f"{parts} {split} part{'' if parts == 1 else 's'}"
     if helping:
         also = f" ({', '.join(hurting)} hurts)" if hurting else ""
-        return f"Yes, in {', '.join(helping)}{also}; {parts} {split} parts show it."
+        return f"Yes, in {', '.join(helping)}{also}; judged on {judges}."
     if hurting:
-        return f"No: {', '.join(hurting)} hurts; {parts} {split} parts show it."
+        return f"No: {', '.join(hurting)} hurts; judged on {judges}."
     rose = any((c["difference"] or 0) > 0 for c in compared.values())
     if TOO_FEW in verdicts.values():
         seen = "The figure rose, but" if rose else "No rise was seen, and"
-        return f"{seen} {parts} {split} parts are too few for a verdict."
+        return f"{seen} {judges} {'is' if parts == 1 else 'are'} too few for a verdict."
     if rose:
-        return f"Cannot tell: the figure rose, within what chance does to {parts} {split} parts."
-    return f"No rise was seen on {parts} {split} parts."
+        return f"Cannot tell: the figure rose, within what chance does to {judges}."
+    return f"No rise was seen on {judges}."
 
 
 def _detail(

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+import simgen
 from simgen.config import suggest, to_plain
 from simgen.errors import ConfigError, DatasetError
 from simgen.train.config import REAL, TrainConfig, TrainJob
@@ -173,7 +174,6 @@ def train_run(job: TrainJob, sources: Mapping[str, Source]) -> Run:
         "classes": list(classes),
         "train": to_plain(job.train),
         "sources": {name: sources[name].summary() for name in mix},
-        "real": to_plain(job.real),
         "backbone_sha256": SHA256,
         "versions": _versions(),
     }
@@ -201,7 +201,8 @@ def train_run(job: TrainJob, sources: Mapping[str, Source]) -> Run:
         label = f"train {job.arm} seed {job.seed}"
         detector = trainer.train(job.train, classes, sources, quota, job.seed, log, label)
     detector.save(folder / _WEIGHTS)
-    record = {**inputs, "config_sha256": digest, "last": last}
+    # Where the photographs lie decides nothing, so it is no part of the hash.
+    record = {**inputs, "real": to_plain(job.real), "config_sha256": digest, "last": last}
     # Written last and whole: a folder with run.json is a finished run.
     part = folder / "run.json.part"
     part.write_text(json.dumps(record, indent=1))
@@ -218,7 +219,7 @@ def find_run(folder: Path) -> Run | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    found = {"simgen": simgen.__version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)

@@ -23,15 +23,18 @@ def import_ultralytics() -> types.ModuleType:
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_VERBOSE", "false")
     _seed_font(folder / "Ultralytics")
-    # Ultralytics sets one OpenMP thread for this process and its children; the trainer decides.
-    threads = os.environ.get("OMP_NUM_THREADS")
+    # Read once, when torch is loaded. Threads that spin while they wait lose most of their
+    # time as soon as another process wants a core: training was three times as slow.
+    before = {name: os.environ.get(name) for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS")}
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import_torchvision()
-        logging.getLogger("ultralytics").setLevel(logging.ERROR)
         import ultralytics
     finally:
-        if threads is None:
-            os.environ.pop("OMP_NUM_THREADS", None)
+        # Ultralytics sets one thread for this process and its children; the trainer decides.
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
     logging.getLogger("ultralytics").setLevel(logging.ERROR)
     return ultralytics
 

@@ -40,8 +40,6 @@ uniform sampler2D shadow_raw_1;
 
 uniform sampler2D height_map;              // world z from above
 uniform vec4 height_frame;                 // x0, y0, 1 / extent, texel mm
-uniform sampler2D edge_mask;
-uniform float only_edges;                  // 0: shade all; else the ratio of this pass to the mask
 
 layout(location = 0) out vec4 out_colour;
 
@@ -80,12 +78,13 @@ float shadow(int k, vec3 p, vec3 n) {
             count += 1.0;
         }
     }
-    if (count == 0.0) return 1.0;
-    float blocker = blockers / count;
-    float radius = clamp(info.z * (here - blocker) / blocker / here, 0.0007, 0.08);
+    // Software rasterizers skip a loop, not a branch: no taps where the light is all there or none.
+    int taps = count > 0.0 && count < 6.0 ? 12 : 0;
+    float blocker = blockers / max(count, 1.0);
+    float radius = clamp(info.z * (here - blocker) / max(blocker, 1.0) / here, 0.0007, 0.08);
     float sum = 0.0;
-    for (int i = 0; i < 12; ++i) sum += lit(q.xy + TAPS[i] * radius, q.z, k);
-    return sum / 12.0;
+    for (int i = 0; i < taps; ++i) sum += lit(q.xy + TAPS[i] * radius, q.z, k);
+    return taps > 0 ? sum / 12.0 : (count > 0.0 ? 0.0 : 1.0);
 }
 
 float sky_visibility(vec3 p, vec3 n) {
@@ -128,9 +127,6 @@ float grain(vec3 p) {
 }
 
 void main() {
-    if (only_edges > 0.0) {
-        if (texelFetch(edge_mask, ivec2(gl_FragCoord.xy / only_edges), 0).r < 0.5) discard;
-    }
     mat3 turn = mat3(world_from_part);
     vec3 n_local = normalize(local_normal);
     vec3 albedo; float rough, metal, aniso = 0.0, cavity = 1.0, spread = 0.0;
@@ -235,7 +231,7 @@ void main() {
         float d = ggx(h, n, t, b, at2, ab2) * max(energy, 0.05);
         float ka = 0.5 * (at2 + ab2);
         float vis = 0.5 / max(nls * (nv * (1.0 - ka) + ka) + nv * (nls * (1.0 - ka) + ka), 1e-4);
-        vec3 f = f0 + (1.0 - f0) * pow(1.0 - max(dot(h, v), 0.0), 5.0);
+        vec3 f = f0 + (1.0 - f0) * pow(clamp(1.0 - dot(h, v), 0.0, 1.0), 5.0);
         vec3 spec = f * d * vis * nls / dot(near, near);
         colour += light_power[i].rgb * seen * (diffuse / PI * nl + spec);
     }

@@ -1,0 +1,67 @@
+"""CPU-seconds of a labelled frame by stage, from sampling to the encoded file.
+
+Usage: python benchmarks/frame_cost.py [--scene inspection] [--frames 12] [overrides ...]
+
+Prints the median and mean of every stage over the frames, each a scene of its own;
+the first frame warms caches and is left out.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from simgen.config import compose
+from simgen.config.render import parse_render
+from simgen.label.frame import make_frame
+from simgen.pipeline import FrameRenderer, render_view
+from simgen.sampling import FrameIndex
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scene", default="inspection")
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("overrides", nargs="*")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    plain = compose("render", [f"+scene={args.scene}", "exposures_per_view=1", *args.overrides])
+    config = parse_render(plain)
+    renderer = FrameRenderer(config)
+    stages: dict[str, list[float]] = defaultdict(list)
+    for number in range(args.frames + 1):
+        last = time.process_time()
+
+        def lap(stage: str) -> None:
+            nonlocal last
+            now = time.process_time()
+            if number:  # noqa: B023
+                stages[stage].append(now - last)
+            last = now
+
+        start = last
+        index = FrameIndex.of(number, views_per_scene=1, exposures_per_view=1)
+        scene = renderer.scene(index)
+        lap("sample and settle")
+        view = render_view(renderer._renderer, scene, config, lap)
+        frame = make_frame(index, scene, view, config.labels)
+        lap("sensor and annotations")
+        image = frame.image if frame.image.ndim == 2 else frame.image[..., ::-1]
+        cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        lap("encode")
+        if number:
+            stages["whole frame"].append(time.process_time() - start)
+    print(f"{args.scene}, {args.frames} frames, CPU-seconds; {renderer.facts()['renderer']}")
+    for stage, seconds in stages.items():
+        print(f"{stage:24s} median {statistics.median(seconds):.3f}  mean {statistics.mean(seconds):.3f}")
+
+
+if __name__ == "__main__":
+    main()
