@@ -15,6 +15,7 @@ from simgen.defects.place import KindRanges, Kinds, keep_apart, parse_kinds
 from simgen.errors import ConfigError
 from simgen.geometry import Vec3, axis_rotation, look_at, quaternion_of, to_vec3
 from simgen.parts.build import build_mesh, size_keys
+from simgen.parts.draw import sample_shape
 from simgen.parts.sites import pick_site
 from simgen.physics.drop import drop_poses
 from simgen.physics.settle import settle
@@ -250,8 +251,7 @@ def sample_tool(rng: np.random.Generator, ranges: Ranges, number: int) -> Object
 
 
 def _shape(rng: np.random.Generator, kind: str, part: PartRanges, texel_mm: float) -> ShapeSpec:
-    sizes = {name: part.size_mm[name].sample(rng) for name in sorted(part.size_mm)}
-    return ShapeSpec(kind=kind, size_mm=sizes, texel_mm=texel_mm)
+    return sample_shape(rng, kind, part.size_mm, texel_mm=texel_mm, key=f"scene: {kind}.size_mm")
 
 
 def _pick_finish(rng: np.random.Generator, ranges: Ranges, part: PartRanges) -> FinishSpec:

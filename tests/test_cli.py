@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 import simgen
+from simgen import pipeline
 from simgen.cli.main import COMMANDS, main
+from simgen.config import compose
+from simgen.config.render import parse_render
+from simgen.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,6 +48,23 @@ WRONG = [
 def test_a_mistake_is_one_line_with_the_remedy_and_exit_code_2(arguments, message, capsys):
     assert main(arguments) == 2
     assert message in one_line(capsys)
+
+
+@pytest.mark.parametrize("scene", ["inspection", "magnetic_tile"])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("scene.defects.{kind}.sizes.{size}={{uniform: [3, 1]}}", "range [3, 1] is reversed"),
+        ("+scene.defects.{kind}.sizes.sise_mm=1", "sizes.sise_mm: unknown key"),
+        ("+scene.defects.scrtch={{weight: 1}}", "'scrtch' is unknown; did you mean 'scratch'?"),
+    ],
+)
+def test_a_mistake_in_a_defect_kind_shows_before_anything_renders(scene, override, message):
+    kind, size = ("pit", "diameter_mm") if scene == "inspection" else ("crack", "length_mm")
+    overrides = [f"+scene={scene}", override.format(kind=kind, size=size)]
+    with pytest.raises(ConfigError) as caught:
+        pipeline.scene_check(parse_render(compose("render", overrides)))
+    assert message in str(caught.value)
 
 
 def test_the_holdout_is_never_shown_beside_simulated_images(tmp_path, capsys):

@@ -174,8 +174,8 @@ def _picture(
     )
     if "frame" in image:
         position = f"frame {image['frame']}"
-        if image.get("view") or image.get("exposure"):
-            position += f" (view {image['view']}, exposure {image['exposure']})"
+        for name in ("view", "exposure"):
+            position += f", {name} {image[name]}" if image.get(name) else ""
     else:
         position = Path(image["file_name"]).stem
     return Picture(title=position, image=pixels, labels=labels)

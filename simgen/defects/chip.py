@@ -27,7 +27,7 @@ class Ranges:
     depth_mm: Distribution = bounded(LogUniform(0.5, 2.5), above=0)
     turn_deg: Distribution = bounded(Uniform(-25, 25), low=-180, high=180)
     lumps: Distribution = bounded(Uniform(0.05, 0.16), low=0, high=0.4)
-    tone: Distribution = bounded(LogUniform(0.05, 0.4), above=0, high=1)
+    tone: Distribution = bounded(LogUniform(0.1, 0.5), above=0, high=1)
 
 
 def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:

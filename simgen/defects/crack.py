@@ -22,7 +22,7 @@ class Ranges:
     turn_deg: Distribution = bounded(Uniform(-8, 8), low=-180, high=180)
     bend_deg: Distribution = bounded(Uniform(4, 25), low=0, high=180)
     closed: Distribution = bounded(Uniform(0.0, 0.3), low=0, high=0.9)
-    darkness: Distribution = bounded(Uniform(0.01, 0.06), low=0, high=1)
+    darkness: Distribution = bounded(Uniform(0.01, 0.12), low=0, high=1)
 
 
 def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
@@ -35,7 +35,7 @@ def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
         rng, length_mm=length, steps=steps, wobble_deg=ranges.bend_deg.sample(rng),
         half_width_mm=width / 2, taper=(float(rng.uniform(0.2, 0.8)), 0.05), jitter=0.3,
     )  # fmt: skip
-    zigzag = rng.normal(0, 0.22 * width, len(path))
+    zigzag = rng.normal(0, 0.12 * width, len(path))
     c, s = float(np.cos(turn)), float(np.sin(turn))
     points = []
     for (u, v, w), z in zip(path, zigzag, strict=True):

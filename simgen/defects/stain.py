@@ -15,12 +15,18 @@ from simgen.scene.spec import DefectSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranges:
-    """Diameter in mm; `strength` of the colour change; `warmth` from grey to rust brown."""
+    """Diameter in mm; `strength` of the colour change; `warmth` from grey to rust brown.
+
+    `softness` is the part of the radius over which the film fades out, `rim` how much
+    darker its border is.
+    """
 
     diameter_mm: Distribution = bounded(LogUniform(4.0, 18.0), above=0)
     aspect: Distribution = bounded(Uniform(1.0, 2.2), low=1)
     strength: Distribution = bounded(Uniform(0.35, 0.8), low=0, high=1)
     warmth: Distribution = bounded(Uniform(0.0, 1.0), low=0, high=1)
+    softness: Distribution = bounded(Uniform(0.05, 0.35), above=0, high=1)
+    rim: Distribution = bounded(Uniform(0.0, 0.5), low=0, high=1)
 
 
 def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
@@ -36,7 +42,8 @@ def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
         values={
             "strength": ranges.strength.sample(rng),
             "warmth": ranges.warmth.sample(rng),
-            "soft": float(rng.uniform(0.05, 0.35)),
+            "softness": ranges.softness.sample(rng),
+            "rim": ranges.rim.sample(rng),
         },
         seed=int(rng.integers(2**31)),
     )
@@ -50,8 +57,8 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
     )
     flat = np.stack([u, v, np.zeros_like(u)], axis=1)
     patchy = 0.75 + 0.25 * blotches(flat, size["width"] / 3, defect.seed, 8)
-    rim = 0.4 * np.exp(-(((r - 0.92) / 0.07) ** 2))
-    film = np.clip((1 - r) / values["soft"], 0, 1) * np.clip(patchy + rim, 0.15, 1.3)
+    rim = values["rim"] * np.exp(-(((r - 0.92) / 0.07) ** 2))
+    film = np.clip((1 - r) / values["softness"], 0, 1) * np.clip(patchy + rim, 0.15, 1.3)
     w = values["warmth"]
     tint = np.array([0.35 + 0.17 * w, 0.33 - 0.06 * w, 0.31 - 0.19 * w], np.float32)
     return Profile(
