@@ -117,6 +117,10 @@ class Ranges:
     camera: CameraRanges
     sensor: SensorRanges
 
+    def __post_init__(self) -> None:
+        parse_kinds(self.defects, "scene.defects")
+        parse_kinds(self.marks, "scene.marks")
+
 
 def categories(ranges: Ranges) -> tuple[tuple[str, str], ...]:
     """Return every label this scene can make."""

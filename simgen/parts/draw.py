@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from simgen.errors import ConfigError
-from simgen.parts.build import check_shape
+from simgen.parts.build import build_mesh
 from simgen.sampling import Distribution
 from simgen.scene.spec import ShapeSpec
 
@@ -39,7 +39,7 @@ def sample_shape(
         sizes = {name: float(size_mm[name].sample(rng)) for name in sorted(size_mm)}
         shape = ShapeSpec(kind=kind, size_mm=sizes, texel_mm=texel_mm)
         try:
-            check_shape(shape)
+            build_mesh(shape)
         except ConfigError as error:
             reason = error
             continue

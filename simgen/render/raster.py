@@ -244,10 +244,11 @@ class RasterScene:
         target.use()
         target.scissor = _box(window, scale)
         target.clear(0.0, 0.0, 0.0, 1.0, depth=1.0)
+        if scale > 1:
+            # Before the background: a pass that writes depth alone leaves colour undefined.
+            self._keep_edges(scale)
         self._background(scale)
         context.enable_only(moderngl.DEPTH_TEST)
-        if scale > 1:
-            self._keep_edges(scale)
         self._set_camera(program)
         set_uniform(program, "eye_mm", self._eye)
         self._lighting.bind(program, first_unit=4, clean=clean)
@@ -262,6 +263,7 @@ class RasterScene:
         self._targets.edge_mask.use(0)
         program["edge_mask"] = 0
         program["scale"] = float(scale)
+        context.enable_only(moderngl.DEPTH_TEST)
         context.depth_func = "1"
         self._raster.screen["keep_edges"].render(moderngl.TRIANGLES, vertices=3)
         context.depth_func = "<"
