@@ -12,13 +12,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from simgen.config.render import RenderConfig
 from simgen.defects.surface import build_surfaces
 from simgen.label.annotation import Frame
-from simgen.label.frame import View, make_frame, nearest_mask, twin_window
+from simgen.label.contrast import RING_PX
+from simgen.label.frame import View, make_frame, nearest_mask, twin_windows
 from simgen.label.masks import merged, view_masks
+from simgen.render.buffers import Window
 from simgen.render.raster import Raster
 from simgen.sampling import FrameIndex, Streams
 from simgen.scene.family import load_family, parse_ranges
@@ -117,12 +117,15 @@ def render_view(
         joined = merged(masks.defects, scene, seen, config.labels.merge_mm)
         masks = dataclasses.replace(masks, defects=joined)
         lap("masks")
-        window = twin_window(masks, scene.camera.width, scene.camera.height)
-        if window.empty:
-            twin, owner = np.zeros((0, 0, 3), np.float32), np.zeros((0, 0), np.int32)
-        else:
-            twin = drawn.colour(clean=True, window=window)
-            owner = nearest_mask(masks, window)
+        width, height = scene.camera.width, scene.camera.height
+        window = Window(x0=0, y0=0, x1=0, y1=0)
+        twin = linear
+        for part in twin_windows(masks, width, height):
+            twin = linear.copy() if twin is linear else twin
+            twin[part.slices] = drawn.colour(clean=True, window=part)
+            window = window.union(part)
+        window = window if window.empty else window.grown(RING_PX, width, height)
+        twin, owner = twin[window.slices], nearest_mask(masks, window)
         lap("twin")
     finally:
         drawn.close()

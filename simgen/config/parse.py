@@ -199,7 +199,9 @@ def _distribution(data: Any, key: str) -> Distribution:
     try:
         if tag == "choice":
             weights = [1.0] * len(arguments) if weights is None else weights
-            return Choice(tuple(arguments), _tuple((float, Ellipsis), weights, f"{key}.weights"))
+            # A whole number among them is a float like the rest, so that specs hash alike.
+            values = tuple(float(v) if type(v) is int else v for v in arguments)
+            return Choice(values, _tuple((float, Ellipsis), weights, f"{key}.weights"))
         if weights is not None:
             raise ConfigError(f"{key}.weights: only choice has weights")
         if tag not in _DISTRIBUTIONS:

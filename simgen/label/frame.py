@@ -16,6 +16,10 @@ from simgen.scene.spec import SceneSpec
 from simgen.sensor import develop, luminance, noise_field, quantize
 
 
+# Shadows, mip levels and blur carry a defect a little beyond its outline.
+TWIN_MARGIN_PX = 16
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
     """One rendered view, from which its exposures are made.
@@ -23,7 +27,7 @@ class View:
     Attributes:
         linear: HDR colour, shape (H, W, 3), float32.
         twin: The same without defects where `window` is, (h, w, 3), float32.
-        window: Where the twin was drawn; empty if there is no defect in view.
+        window: Holds all defects and their surroundings; empty without any in view.
         masks: Masks of the view, merged as configured.
         owner: For each pixel of the window the index of the nearest mask in
             `masks.defects`, (h, w), int32.
@@ -36,12 +40,23 @@ class View:
     owner: np.ndarray
 
 
-def twin_window(masks: ViewMasks, width: int, height: int) -> Window:
-    """Return the window around all defects, with room for rings, blur and shadows."""
-    window = Window(x0=0, y0=0, x1=0, y1=0)
+def twin_windows(masks: ViewMasks, width: int, height: int) -> list[Window]:
+    """Return the windows in which the clean twin can differ: one around each defect.
+
+    Windows that overlap so much that one is cheaper than two are joined.
+    """
+    windows: list[Window] = []
     for defect in masks.defects:
-        window = window.union(_bounds(defect.visible))
-    return window if window.empty else window.grown(RING_PX + 14, width, height)
+        new = _bounds(defect.visible).grown(TWIN_MARGIN_PX, width, height)
+        apart = []
+        for window in windows:
+            both = new.union(window)
+            if both.area < 1.1 * (new.area + window.area):
+                new = both
+            else:
+                apart.append(window)
+        windows = [*apart, new]
+    return windows
 
 
 def nearest_mask(masks: ViewMasks, window: Window) -> np.ndarray:

@@ -39,6 +39,11 @@ class Window:
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
     @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return max(self.x1 - self.x0, 0) * max(self.y1 - self.y0, 0)
+
+    @property
     def empty(self) -> bool:
         """Whether the window holds no pixel."""
         return self.x1 <= self.x0 or self.y1 <= self.y0

@@ -51,7 +51,7 @@ class TrainConfig:
     """
 
     backend: Literal["yolo"] = "yolo"
-    passes: int = bounded(16_000, low=1)
+    passes: int = bounded(6_400, low=1)
     batch: int = bounded(16, low=1, high=4096)
     crop_px: int = bounded(256, low=64, high=4096)
     focus: float = bounded(0.7, low=0, high=1)

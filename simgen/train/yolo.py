@@ -3,7 +3,8 @@
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +75,15 @@ class YoloTrainer:
         draws = batches(sources, quota, steps=steps, focus=config.focus, seed=seed)
         started = time.perf_counter()
         detector.training(True)
-        for step, batch in enumerate(
-            tqdm(draws, total=steps, desc=label, unit="step", mininterval=1)
-        ):
+        prepared = _one_ahead(
+            lambda step, batch: [_crop(config, seed, step, i, d) for i, d in enumerate(batch)],
+            draws,
+        )
+        progress = tqdm(prepared, total=steps, desc=label, unit="step", mininterval=1)
+        for step, crops in enumerate(progress):
             rate = _rate(config, step, steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            crops = [_crop(config, seed, step, i, draw) for i, draw in enumerate(batch)]
             predictions = detector.model(detector.tensor(np.stack([c.pixels for c in crops])))
             terms, items = loss_of(predictions, _targets(crops, classes, config.crop_px))
             total = terms.sum()
@@ -99,6 +102,21 @@ class YoloTrainer:
         average.apply()
         detector.training(False)
         return detector
+
+
+def _one_ahead(
+    prepare: Callable[[int, list[Draw]], list[Crop]], draws: Iterable[list[Draw]]
+) -> Iterator[list[Crop]]:
+    """Yield each step's crops while the next ones are prepared; the draws do not depend on it."""
+    with ThreadPoolExecutor(max_workers=1) as worker:
+        waiting = None
+        for step, batch in enumerate(draws):
+            following = worker.submit(prepare, step, batch)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
 
 
 def _crop(config: TrainConfig, seed: int, step: int, item: int, draw: Draw) -> Crop:

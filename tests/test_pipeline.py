@@ -1,0 +1,162 @@
+"""Frames are pure functions of (config, seed, number), whoever renders them and after what."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scenes
+
+from simgen.cli.main import main
+from simgen.config import to_plain
+from simgen.errors import ConfigError
+from simgen.label.annotation import Frame
+from simgen.pipeline import FrameRenderer, categories, scene_check
+from simgen.sampling import FrameIndex, Streams
+from simgen.scene.family import load_family, parse_ranges
+from simgen.scene.spec import content_hash, scene_from_json, to_json
+
+SMALL = ("image.width=160", "image.height=160", "scene.texel_mm=1", "renderer.allow_software=true")
+
+
+@pytest.fixture(scope="module")
+def inspection() -> Iterator[FrameRenderer]:
+    made = FrameRenderer(scenes.config("inspection", *SMALL))
+    yield made
+    made.close()
+
+
+def assert_same(a: Frame, b: Frame) -> None:
+    np.testing.assert_array_equal(a.image, b.image)
+    assert a.spec == b.spec
+    assert len(a.annotations) == len(b.annotations)
+    for x, y in zip(a.annotations, b.annotations, strict=True):
+        np.testing.assert_array_equal(x.mask, y.mask)
+        assert dataclasses.replace(x, mask=y.mask) == y
+
+
+def test_a_frame_is_the_same_alone_and_after_others(inspection: FrameRenderer) -> None:
+    after = [inspection.frame(k) for k in range(4)][-1]
+    alone = FrameRenderer(inspection.config)
+    try:
+        assert_same(alone.frame(3), after)
+    finally:
+        alone.close()
+
+
+@pytest.mark.parametrize("scene", ["inspection", "magnetic_tile"])
+def test_the_stored_spec_is_read_back_exactly(scene: str) -> None:
+    config = scenes.config(scene)
+    family = load_family(scene)
+    ranges = parse_ranges(family, config.scene)
+    streams = Streams(seed=3, index=FrameIndex(frame=2, scene=2, view=0, exposure=0))
+    objects = family.sample_objects(streams, ranges)
+    spec = family.sample_frame(streams, ranges, config.image, objects)
+    assert scene_from_json(to_json(spec)) == spec
+    assert content_hash(scene_from_json(to_json(spec))) == content_hash(spec)
+    assert any(o.defects for o in spec.objects) or spec.objects
+
+
+def test_exposures_show_one_scene_in_several_settings() -> None:
+    renderer = FrameRenderer(
+        scenes.config("magnetic_tile", "scene.clean_share=0", "renderer.allow_software=true")
+    )
+    try:
+        frames = [renderer.frame(k) for k in range(3)]
+    finally:
+        renderer.close()
+    assert len({f.scene_index for f in frames}) == 1
+    assert frames[0].spec.objects == frames[1].spec.objects == frames[2].spec.objects
+    assert len({f.spec.sensor.exposure for f in frames}) == 3
+    assert [f.exposure for f in frames] == [0, 1, 2]
+    by_level = sorted(frames, key=lambda f: f.spec.sensor.exposure)
+    means = [float(f.image.mean()) for f in by_level]
+    assert means == sorted(means)
+
+
+def test_another_randomizer_leaves_the_draws_of_the_rest_as_they_were() -> None:
+    family = load_family("inspection")
+    config = scenes.config("inspection")
+    more = scenes.config("inspection", "scene.mark_count=9", "scene.occluders.count=3")
+    specs = []
+    for used in (config, more):
+        ranges = parse_ranges(family, used.scene)
+        streams = Streams(seed=0, index=FrameIndex(frame=5, scene=5, view=0, exposure=0))
+        streams.scene("a randomizer that was not there before").uniform(size=1000)
+        objects = family.sample_objects(streams, ranges)
+        specs.append(family.sample_frame(streams, ranges, used.image, objects))
+    first, second = specs
+    assert first.camera == second.camera
+    assert first.lights == second.lights
+    assert first.environment == second.environment
+    assert first.sensor == second.sensor
+    for a, b in zip(first.objects, second.objects, strict=False):
+        if a.category is not None:
+            assert a == dataclasses.replace(b, marks=a.marks)
+    assert len(second.objects) > len(first.objects)
+
+
+def test_frames_differ_from_one_another_and_by_seed(inspection: FrameRenderer) -> None:
+    other = FrameRenderer(dataclasses.replace(inspection.config, seed=1))
+    try:
+        images = [inspection.frame(0).image, inspection.frame(1).image, other.frame(0).image]
+    finally:
+        other.close()
+    for a, b in ((0, 1), (0, 2)):
+        assert np.abs(images[a].astype(int) - images[b].astype(int)).mean() > 5
+
+
+def _render(out: Path, *overrides: str) -> dict[str, bytes]:
+    code = main(
+        ["render", "+scene=magnetic_tile", "frames=6", "exposures_per_view=2", f"out={out}",
+         "renderer.allow_software=true", *overrides]
+    )  # fmt: skip
+    assert code == 0
+    return {p.name: p.read_bytes() for p in sorted(out.glob("shards/*/images/*"))}
+
+
+def test_one_worker_or_two_and_any_shard_size_give_the_same_bytes(tmp_path: Path) -> None:
+    one = _render(tmp_path / "one", "workers=1", "shard_size=6")
+    two = _render(tmp_path / "two", "workers=2", "shard_size=3")
+    again = _render(tmp_path / "again", "workers=1", "shard_size=6")
+    assert len(one) == 6
+    assert one == two == again
+    labels = [
+        json.loads((tmp_path / n / "coco.json").read_text())["annotations"]
+        for n in ("one", "two", "again")
+    ]
+    assert labels[0] == labels[1] == labels[2]
+    same = (tmp_path / "one" / "coco.json").read_bytes()
+    assert same == (tmp_path / "again" / "coco.json").read_bytes()
+
+
+def test_categories_do_not_depend_on_what_was_drawn() -> None:
+    names = [name for name, _ in categories(scenes.config("magnetic_tile"))]
+    assert names == ["tile", "blowhole", "break", "crack", "fray"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("scene.part_count={uniform:[6,3]}", r"scene\.part_count\.uniform: range \[6, 3\] is reversed"),
+        ("scene.camera.distance_mm=-4", r"scene\.camera\.distance_mm: -4 is too small"),
+        ("scene.parts.plate.finishes=[brused]", "no finish 'brused'"),
+        ("+scene.parts.plate.size_mm.widht=4", r"scene\.parts\.plate\.size_mm\.widht: unknown key"),
+        ("+scene.parts.gear={size_mm:{},finishes:[cast]}", "no shape 'gear'"),
+        ("+scene.defects.scrach={}", r"scene\.defects\.scrach: 'scrach' is unknown; did you mean 'scratch'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_scene_names_the_key_before_anything_is_rendered(
+    override: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        scene_check(scenes.config("inspection", override))
+
+
+def test_ranges_survive_the_round_trip_through_plain_values() -> None:
+    config = scenes.config("inspection")
+    family = load_family("inspection")
+    ranges = parse_ranges(family, config.scene)
+    assert parse_ranges(family, to_plain(ranges)) == ranges
