@@ -60,7 +60,8 @@ def main() -> None:
             stages["whole frame"].append(time.process_time() - start)
     print(f"{args.scene}, {args.frames} frames, CPU-seconds; {renderer.facts()['renderer']}")
     for stage, seconds in stages.items():
-        print(f"{stage:24s} median {statistics.median(seconds):.3f}  mean {statistics.mean(seconds):.3f}")
+        middle, mean = statistics.median(seconds), statistics.mean(seconds)
+        print(f"{stage:24s} median {middle:.3f}  mean {mean:.3f}")
 
 
 if __name__ == "__main__":

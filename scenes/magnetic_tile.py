@@ -145,7 +145,9 @@ def sample_objects(streams: Streams, ranges: Ranges) -> tuple[ObjectSpec, ...]:
         shape=ShapeSpec(
             kind="bench", size_mm={"length": 400.0, "width": 400.0, "thickness": 5.0}, texel_mm=2.0
         ),
-        finish=FinishSpec(kind="worktop", colour=(0.012, 0.012, 0.012), roughness=0.9, metalness=0.0),
+        finish=FinishSpec(
+            kind="worktop", colour=(0.012, 0.012, 0.012), roughness=0.9, metalness=0.0
+        ),
         pose=PoseSpec(position_mm=(0.0, 0.0, -4.0 - shape.size_mm["thickness"])),
         casts_shadow=False,
         body="none",
@@ -212,7 +214,7 @@ def sample_defects(streams: Streams, ranges: Ranges, shape: ShapeSpec) -> tuple[
 
 
 def _defect_site(rng: np.random.Generator, kind: str, shape: ShapeSpec) -> Site | None:
-    """Return where on a tile a kind occurs, as on real tiles: most cracks and breaks at a border."""
+    """Return where on a tile a kind occurs: most cracks and all breaks are at a border."""
     mesh = build_mesh(shape)
     half = shape.size_mm["length"] / 2
     common = {"facing": (UP,), "cone_deg": 60.0, "process_direction": GRINDING}
@@ -264,9 +266,7 @@ def sample_frame(
     )
 
 
-def sample_camera(
-    rng: np.random.Generator, ranges: CameraRanges, image: ImageConfig
-) -> CameraSpec:
+def sample_camera(rng: np.random.Generator, ranges: CameraRanges, image: ImageConfig) -> CameraSpec:
     """Draw a camera that looks straight down."""
     distance = ranges.distance_mm.sample(rng)
     focal = ranges.px_per_mm.sample(rng) * distance

@@ -79,9 +79,7 @@ class FrameRenderer:
         streams = Streams(seed=self.config.seed, index=index)
         if self._objects is None or self._objects[0] != index.scene:
             self._objects = (index.scene, self._family.sample_objects(streams, self._ranges))
-        return self._family.sample_frame(
-            streams, self._ranges, self.config.image, self._objects[1]
-        )
+        return self._family.sample_frame(streams, self._ranges, self.config.image, self._objects[1])
 
     def _viewed(self, scene: SceneSpec) -> View:
         key = content_hash(dataclasses.replace(scene, sensor=SensorSpec()))

@@ -8,8 +8,8 @@ import trimesh
 
 from simgen.config import compose
 from simgen.config.render import RenderConfig, parse_render
-from simgen.finishes import Maps
 from simgen.defects.surface import Surface, SurfacePair
+from simgen.finishes import Maps
 from simgen.geometry import Vec3, look_at, quaternion_of
 from simgen.parts.build import build_mesh
 from simgen.scene.spec import (

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import scenes
 
+import scenes
 from simgen.config.render import LabelConfig
 from simgen.defects.kinds import KINDS, kind_module
 from simgen.defects.place import keep_apart
@@ -59,7 +59,9 @@ def defects_of(frame: Frame) -> list:
 
 
 def test_a_scratch_has_its_size_in_mm(renderer: FrameRenderer) -> None:
-    spec = scenes.scene(scenes.plate(scratch(20.0, 2.0)), view=scenes.camera((0, 0, 203.0), size=400, focal=1000))
+    spec = scenes.scene(
+        scenes.plate(scratch(20.0, 2.0)), view=scenes.camera((0, 0, 203.0), size=400, focal=1000)
+    )
     frame, _ = render(renderer, spec)
     (found,) = defects_of(frame)
     mm = 200.0 / 1000
@@ -87,7 +89,9 @@ def test_lengths_run_along_a_curved_surface() -> None:
 
 def test_a_hairline_is_one_continuous_mask(renderer: FrameRenderer) -> None:
     thin = scratch(20.0, 0.02)
-    spec = scenes.scene(scenes.plate(thin), view=scenes.camera((0, -60.0, 200.0), size=300, focal=600))
+    spec = scenes.scene(
+        scenes.plate(thin), view=scenes.camera((0, -60.0, 200.0), size=300, focal=600)
+    )
     frame, _ = render(renderer, spec)
     (found,) = defects_of(frame)
     columns = np.flatnonzero(found.mask.any(axis=0))
@@ -127,7 +131,9 @@ def test_what_differs_from_the_twin_is_labelled_and_what_is_labelled_differs(
 
 
 def test_a_defect_too_faint_is_erased_from_image_and_labels(renderer: FrameRenderer) -> None:
-    faint = scratch(values={"brightness": 0.5}, size_mm={"length": 20.0, "width": 1.0, "depth": 1e-4})
+    faint = scratch(
+        values={"brightness": 0.5}, size_mm={"length": 20.0, "width": 1.0, "depth": 1e-4}
+    )
     noisy = SensorSpec(shot_noise=0.05, read_noise=0.02)
     view = scenes.camera((0, 0, 203.0), size=300, focal=700)
     spec = scenes.scene(scenes.plate(faint), view=view, sensor=noisy)
@@ -219,7 +225,9 @@ def test_an_unknown_kind_names_the_nearest() -> None:
 
 
 def test_overlapping_defects_are_not_generated() -> None:
-    kept = keep_apart([scratch(), scratch(anchor_mm=(3.0, 3.0, 3.0)), scratch(anchor_mm=(0.0, 40.0, 3.0))])
+    kept = keep_apart(
+        [scratch(), scratch(anchor_mm=(3.0, 3.0, 3.0)), scratch(anchor_mm=(0.0, 40.0, 3.0))]
+    )
     assert [d.anchor_mm[1] for d in kept] == [0.0, 40.0]
 
 

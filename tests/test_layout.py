@@ -20,6 +20,7 @@ FLOW = [
     ("parts",),
     ("finishes",),
     ("defects",),
+    ("randomize",),
     ("physics",),
     ("render",),
     ("sensor",),

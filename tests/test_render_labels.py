@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import scenes
 
+import scenes
 from simgen.config.render import RendererConfig
 from simgen.label.masks import view_masks
 from simgen.render.raster import Raster
@@ -43,7 +43,9 @@ def test_a_plane_covers_exactly_the_pixels_whose_rays_hit_it(raster: Raster) -> 
     np.testing.assert_array_equal(((labels.ids == 1) & on_top)[clear], (margin > 0)[clear])
     inside = (margin > 1e-3) & on_top
     np.testing.assert_allclose(
-        labels.position_mm[inside] + np.array([0, 0, -3.0]), hit.reshape(*shape, 3)[inside], atol=2e-3
+        labels.position_mm[inside] + np.array([0, 0, -3.0]),
+        hit.reshape(*shape, 3)[inside],
+        atol=2e-3,
     )
 
 

@@ -66,7 +66,9 @@ def cut_mesh(mesh: PartMesh, cutters: list[Cutter]) -> tuple[PartMesh, tuple[Cut
         elif original == body_id:
             kept.append(faces)
     if not kept:
-        raise AssetError("a break removes the whole part; lower its length_mm, width_mm or depth_mm")
+        raise AssetError(
+            "a break removes the whole part; lower its length_mm, width_mm or depth_mm"
+        )
     rows, table = _compact(np.concatenate(kept), table)
     normals = table[:, 3:6] / np.maximum(np.linalg.norm(table[:, 3:6], axis=1, keepdims=True), 1e-6)
     cut = replace(mesh, vertices_mm=table[:, :3], normals=normals, uv=table[:, 6:8], faces=rows)

@@ -44,7 +44,9 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
     )
     inside = np.clip(1 - (r / 0.85) ** 2, 0, 1)
     bowl = -size["depth"] * inside**1.4
-    rim = np.where((r > 0.85) & (r < 1), 0.10 * size["depth"] * np.sin(np.pi * (r - 0.85) / 0.15), 0)
+    rim = np.where(
+        (r > 0.85) & (r < 1), 0.10 * size["depth"] * np.sin(np.pi * (r - 0.85) / 0.15), 0
+    )
     return Profile(
         distance_mm=distance,
         half_width_mm=np.full(u.shape, size["width"] / 2, np.float32),

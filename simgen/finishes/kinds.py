@@ -119,7 +119,9 @@ def turned(spec: FinishSpec, texels: TexelTable) -> Layers:
     # On faces the lines are spaced in radius, on the wall in height.
     on_face = np.abs(texels.normals @ axis) > 0.7
     s = np.where(on_face, radius, height)
-    helper = np.array([1, 0, 0], np.float32) if abs(axis[0]) < 0.8 else np.array([0, 1, 0], np.float32)
+    helper = (
+        np.array([1, 0, 0], np.float32) if abs(axis[0]) < 0.8 else np.array([0, 1, 0], np.float32)
+    )
     e1 = np.cross(axis, helper)
     e1 /= np.linalg.norm(e1)
     angle = np.arctan2(radial @ np.cross(axis, e1), radial @ e1)
@@ -144,7 +146,9 @@ def cast(spec: FinishSpec, texels: TexelTable) -> Layers:
     scale = v.get("bump_mm", 0.8)
     p, n = texels.positions_mm, texels.normals
     for axis in range(3):
-        bump = speckle(p, n, scale, spec.seed + axis) + 0.7 * speckle(p, n, scale / 2.3, spec.seed + 7 + axis)
+        bump = speckle(p, n, scale, spec.seed + axis) + 0.7 * speckle(
+            p, n, scale / 2.3, spec.seed + 7 + axis
+        )
         layers.slope[:, axis] += v.get("bump_slope", 0.14) * bump
     layers.slope -= np.einsum("ij,ij->i", layers.slope, n)[:, None] * n
     grain = speckle(p, n, scale, spec.seed + 20)
@@ -167,7 +171,9 @@ def painted(spec: FinishSpec, texels: TexelTable) -> Layers:
     layers.slope -= np.einsum("ij,ij->i", layers.slope, n)[:, None] * n
     cloud = blotches(p, v.get("blotch_mm", 30.0), spec.seed + 3)
     grain = speckle(p, n, v.get("grain_mm", 0.3), spec.seed + 4)
-    layers.albedo *= np.clip(1 + v.get("blotch", 0.05) * cloud + v.get("grain", 0.01) * grain, 0.3, 2)[:, None]
+    layers.albedo *= np.clip(
+        1 + v.get("blotch", 0.05) * cloud + v.get("grain", 0.01) * grain, 0.3, 2
+    )[:, None]
     layers.roughness *= np.clip(1 + 0.1 * cloud, 0.5, 1.5)
     return layers
 

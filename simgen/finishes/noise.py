@@ -37,9 +37,7 @@ def blotches(positions_mm: np.ndarray, scale_mm: float, seed: int, waves: int = 
     return field
 
 
-def speckle(
-    positions_mm: np.ndarray, normals: np.ndarray, cell_mm: float, seed: int
-) -> np.ndarray:
+def speckle(positions_mm: np.ndarray, normals: np.ndarray, cell_mm: float, seed: int) -> np.ndarray:
     """Return fine grain, mean 0 and standard deviation about 1, shape (N,), float32.
 
     Looked up in a tile along the axis that the surface faces most.
@@ -126,5 +124,7 @@ def _lookup(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     out = np.empty(fx.shape, np.float32)
     for start in range(0, len(fx), 16384):
         part = slice(start, start + 16384)
-        out[part] = cv2.remap(tile, fx[part], fy[part], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        out[part] = cv2.remap(
+            tile, fx[part], fy[part], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+        )
     return out.reshape(-1)[:n]

@@ -8,13 +8,12 @@ import numpy as np
 
 from simgen.config.render import LabelConfig
 from simgen.label.annotation import Annotation, Frame
-from simgen.label.contrast import RING_PX, ring_contrast, twin_contrast
+from simgen.label.contrast import ring_contrast, twin_contrast
 from simgen.label.masks import DefectMask, ViewMasks
 from simgen.render.buffers import Window
 from simgen.sampling import FrameIndex
 from simgen.scene.spec import SceneSpec
 from simgen.sensor import develop, luminance, noise_field, quantize
-
 
 # Shadows, mip levels and blur carry a defect a little beyond its outline.
 TWIN_MARGIN_PX = 16
@@ -106,7 +105,9 @@ def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelCon
             made = _defect(scene, mask, visible, amodal, part, config.pad_px)
             defects.append(
                 Annotation(
-                    **made, part=place.get(mask.object), contrast=contrast,
+                    **made,
+                    part=place.get(mask.object),
+                    contrast=contrast,
                     contrast_ring=ring_contrast(visible, y),
                 )  # fmt: skip
             )
@@ -192,7 +193,8 @@ def _defect(
 ) -> dict:  # fmt: skip
     specs = [scene.objects[mask.object].defects[d] for d in mask.defects]
     missing = specs[0].missing_material
-    sizes = dict(max((s.size_mm for s in specs), key=lambda s: max(s.values())))
+    largest = max(specs, key=lambda s: max(s.size_mm.values()))
+    sizes = dict(largest.size_mm)
     if len(specs) > 1:
         sizes["count"] = float(len(specs))
     share = float(visible.sum() / amodal.sum())

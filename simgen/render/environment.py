@@ -48,7 +48,9 @@ def _radiance(spec: EnvironmentSpec, directions: np.ndarray, blur_rad: float) ->
     sky = horizon + (zenith - horizon) * np.clip(height, 0, 1)
     radiance = ground + (sky - ground) * up
     for panel in spec.panels:
-        radiance = radiance + _panel(panel, directions, blur_rad)[..., None] * np.asarray(panel.colour)
+        radiance = radiance + _panel(panel, directions, blur_rad)[..., None] * np.asarray(
+            panel.colour
+        )
     return radiance
 
 

@@ -104,7 +104,10 @@ class Lighting:
                 distance2 += half**2
             position[i] = (*at, kind)
             axis[i] = (*unit, half)
-            power[i] = (*(np.asarray(light.colour) * light.irradiance * distance2), owner.get(i, -1))
+            power[i] = (
+                *(np.asarray(light.colour) * light.irradiance * distance2),
+                owner.get(i, -1),
+            )
         _set(program, "light_count", len(self._scene.lights))
         _write(program, "light_position", position)
         _write(program, "light_axis", axis)
@@ -113,14 +116,16 @@ class Lighting:
     def _upload_environment(self) -> moderngl.TextureArray:
         layers = prefiltered(self._scene.environment).astype(np.float16)
         count, height, width, _ = layers.shape
-        texture = self._context.texture_array((width, height, count), 3, layers.tobytes(), dtype="f2")
+        texture = self._context.texture_array(
+            (width, height, count), 3, layers.tobytes(), dtype="f2"
+        )
         texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
         texture.repeat_x, texture.repeat_y = True, False
         self._owned.append(texture)
         return texture
 
     def _draw_maps(self, clean: bool, size: int) -> tuple[list[tuple], moderngl.Texture, tuple]:
-        shadows = []
+        shadows: list[tuple] = []
         for i, light in enumerate(self._scene.lights):
             if not light.shadow or len(shadows) == MAX_SHADOWS:
                 continue
@@ -143,7 +148,9 @@ class Lighting:
         height, frame = self._draw_height(clean)
         return shadows, height, frame
 
-    def _draw_height(self, clean: bool) -> tuple[moderngl.Texture, tuple[float, float, float, float]]:
+    def _draw_height(
+        self, clean: bool
+    ) -> tuple[moderngl.Texture, tuple[float, float, float, float]]:
         low, high = self._points.min(axis=0), self._points.max(axis=0)
         centre = (low + high) / 2
         extent = float((high - low)[:2].max()) * 1.15 + 10.0

@@ -236,9 +236,7 @@ class RasterScene:
         self._raster.context.disable(moderngl.DEPTH_TEST)
         self._raster.screen["edges"].render(moderngl.TRIANGLES, vertices=3)
 
-    def _shade(
-        self, target: moderngl.Framebuffer, clean: bool, window: Window, scale: int
-    ) -> None:
+    def _shade(self, target: moderngl.Framebuffer, clean: bool, window: Window, scale: int) -> None:
         """Shade the window at `scale` samples a pixel side; above 1 its edge pixels only."""
         context, program = self._raster.context, self._raster.programs["colour"]
         target.use()

@@ -67,8 +67,12 @@ class SceneOnGpu:
                 buffer, index = self._mesh(cut.vertices_mm, cut.normals, uv, cut.faces)
                 damaged.append(
                     Drawable(
-                        buffer=buffer, index=index, textures=(), finish=None,
-                        cut=1 + cut.defect, plain=(cut.tone, cut.roughness, cut.grain),
+                        buffer=buffer,
+                        index=index,
+                        textures=(),
+                        finish=None,
+                        cut=1 + cut.defect,
+                        plain=(cut.tone, cut.roughness, cut.grain),
                     )  # fmt: skip
                 )
         low = pair.clean.mesh.vertices_mm.min(axis=0)

@@ -3,7 +3,6 @@
 import importlib.util
 import sys
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Any, Protocol
 
 from simgen.config import parse, scene_file, scene_names, suggest

@@ -63,7 +63,7 @@ def quantize(levels: np.ndarray, spec: SensorSpec) -> np.ndarray:
     # OpenCV's channel order does not matter to a round trip only if it is the same both ways.
     swapped = image if image.ndim == 2 else image[..., ::-1]
     _, data = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, spec.jpeg_quality])
-    decoded = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
     return np.ascontiguousarray(decoded if image.ndim == 2 else decoded[..., ::-1])
 
 

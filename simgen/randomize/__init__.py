@@ -1,0 +1,1 @@
+"""Randomizers that scenes share: `sample_x(rng, ranges, ...)` draws one part of a SceneSpec."""

@@ -1,0 +1,53 @@
+"""A pinhole camera that looks down at what came to rest."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.config import bounded
+from simgen.config.render import ImageConfig
+from simgen.geometry import look_at, quaternion_of, to_vec3
+from simgen.sampling import Distribution
+from simgen.scene.spec import CameraSpec, PoseSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraRanges:
+    """Pinhole camera that looks at where the parts came to rest."""
+
+    distance_mm: Distribution = bounded(above=100)
+    elevation_deg: Distribution = bounded(low=5, high=90)
+    field_of_view_deg: Distribution = bounded(above=1, high=120)
+    roll_deg: Distribution = bounded(low=-180, high=180)
+    aim_mm: Distribution = bounded(low=0)
+
+
+def sample_camera(
+    rng: np.random.Generator, ranges: CameraRanges, image: ImageConfig, centres_mm: np.ndarray
+) -> CameraSpec:
+    """Draw a camera that aims near the middle of the parts, shape (N, 3)."""
+    aim = ranges.aim_mm.sample(rng) * rng.normal(size=3) * np.array([1, 1, 0])
+    target = centres_mm.mean(axis=0) + aim
+    azimuth = rng.uniform(0, 2 * np.pi)
+    elevation = np.deg2rad(ranges.elevation_deg.sample(rng))
+    distance = ranges.distance_mm.sample(rng)
+    offset = np.array(
+        [
+            np.cos(elevation) * np.cos(azimuth),
+            np.cos(elevation) * np.sin(azimuth),
+            np.sin(elevation),
+        ]
+    )
+    eye = to_vec3(target + distance * offset)
+    rotation = look_at(eye, to_vec3(target), ranges.roll_deg.sample(rng))
+    half = np.deg2rad(ranges.field_of_view_deg.sample(rng)) / 2
+    focal = float(max(image.width, image.height) / 2 / np.tan(half))
+    return CameraSpec(
+        width=image.width,
+        height=image.height,
+        fx=focal,
+        fy=focal,
+        cx=(image.width - 1) / 2,
+        cy=(image.height - 1) / 2,
+        pose=PoseSpec(position_mm=eye, quaternion=quaternion_of(rotation)),
+    )

@@ -1,0 +1,118 @@
+"""Key, fill, ring and bar lights of a work place, and the hall around it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.config import bounded
+from simgen.geometry import Vec3, axis_rotation, to_vec3
+from simgen.sampling import Distribution, sample_count
+from simgen.scene.spec import CameraSpec, EnvironmentSpec, LightSpec, PanelSpec
+
+UP: Vec3 = (0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LightRanges:
+    """Key, fill, ring and bar lights, and the surroundings."""
+
+    key: Distribution = bounded(low=0)
+    key_size_mm: Distribution = bounded(above=0)
+    key_elevation_deg: Distribution = bounded(low=5, high=90)
+    fill: Distribution = bounded(low=0)
+    ring_share: float = bounded(low=0, high=1)
+    ring: Distribution = bounded(low=0)
+    bar_share: float = bounded(low=0, high=1)
+    bar: Distribution = bounded(low=0)
+    warmth: Distribution = bounded(low=-1, high=1)
+    surround: Distribution = bounded(low=0)
+    panels: Distribution = bounded(low=0, high=12)
+
+
+def sample_lights(
+    rng: np.random.Generator, ranges: LightRanges, target: Vec3, camera: CameraSpec
+) -> tuple[LightSpec, ...]:
+    """Draw key and fill lamps, and by chance a ring at the camera and a bar across."""
+    lights = []
+    warmth = ranges.warmth.sample(rng)
+    colour = (1 + 0.15 * warmth, 1.0, 1 - 0.2 * warmth)
+    key_azimuth = float(rng.uniform(0, 360))
+    key_elevation = ranges.key_elevation_deg.sample(rng)
+    for irradiance, size, azimuth, elevation, shadow in (
+        (ranges.key.sample(rng), ranges.key_size_mm.sample(rng), key_azimuth, key_elevation, True),
+        (ranges.fill.sample(rng), 150.0, key_azimuth + float(rng.uniform(100, 260)), 40.0, False),
+    ):
+        position = _around(target, azimuth, elevation, float(rng.uniform(500, 900)))
+        lights.append(
+            LightSpec(
+                kind="disc",
+                position_mm=position,
+                target_mm=target,
+                axis=UP,
+                size_mm=size,
+                irradiance=irradiance,
+                colour=colour,
+                shadow=shadow,
+            )  # fmt: skip
+        )
+    if rng.uniform() < ranges.ring_share:
+        eye = np.asarray(camera.pose.position_mm)
+        toward = np.asarray(target) - eye
+        lights.append(
+            LightSpec(
+                kind="ring",
+                position_mm=to_vec3(eye + 0.12 * toward),
+                target_mm=target,
+                axis=to_vec3(toward / np.linalg.norm(toward)),
+                size_mm=float(rng.uniform(70, 140)),
+                irradiance=ranges.ring.sample(rng),
+            )  # fmt: skip
+        )
+    if rng.uniform() < ranges.bar_share:
+        azimuth = float(rng.uniform(0, 360))
+        position = _around(
+            target, azimuth, float(rng.uniform(25, 70)), float(rng.uniform(250, 450))
+        )
+        across = axis_rotation(UP, azimuth + 90.0) @ np.array([1.0, 0, 0])
+        lights.append(
+            LightSpec(
+                kind="bar",
+                position_mm=position,
+                target_mm=target,
+                axis=to_vec3(across),
+                size_mm=float(rng.uniform(150, 400)),
+                irradiance=ranges.bar.sample(rng),
+                shadow=True,
+            )  # fmt: skip
+        )
+    return tuple(lights)
+
+
+def _around(target: Vec3, azimuth_deg: float, elevation_deg: float, distance_mm: float) -> Vec3:
+    a, e = np.deg2rad(azimuth_deg), np.deg2rad(elevation_deg)
+    offset = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
+    return to_vec3(np.asarray(target) + distance_mm * offset)
+
+
+def sample_surround(rng: np.random.Generator, ranges: LightRanges) -> EnvironmentSpec:
+    """Draw a hall: ceiling, walls, and panels of light."""
+    panels = tuple(
+        PanelSpec(
+            azimuth_deg=float(rng.uniform(0, 360)),
+            elevation_deg=float(rng.uniform(15, 85)),
+            width_deg=float(rng.uniform(10, 60)),
+            height_deg=float(rng.uniform(8, 45)),
+            radiance=float(np.exp(rng.uniform(np.log(0.8), np.log(6.0)))),
+            softness=float(rng.uniform(0.05, 0.5)),
+        )
+        for _ in range(sample_count(rng, ranges.panels))
+    )
+    wall = float(rng.uniform(0.15, 0.5))
+    return EnvironmentSpec(
+        zenith=(0.9 * wall, 0.95 * wall, wall),
+        horizon=(wall, wall, 0.97 * wall),
+        ground=(0.3 * wall, 0.29 * wall, 0.28 * wall),
+        panels=panels,
+        rotation_deg=float(rng.uniform(0, 360)),
+        intensity=ranges.surround.sample(rng),
+    )
