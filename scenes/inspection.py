@@ -93,7 +93,8 @@ class Ranges:
 def categories(ranges: Ranges) -> tuple[tuple[str, str], ...]:
     """Return every label this scene can make: parts first, then defects."""
     parts = [(kind, "part") for kind in sorted(ranges.parts)]
-    return (*parts, *((kind, "defect") for kind in sorted(ranges.defects)))
+    kinds = {entry.kind or name for name, entry in ranges.defects.items()}
+    return (*parts, *((kind, "defect") for kind in sorted(kinds)))
 
 
 def sample_objects(streams: Streams, ranges: Ranges) -> tuple[ObjectSpec, ...]:
@@ -187,13 +188,13 @@ def _with_defects(
     if rng.uniform() >= ranges.clean_share:
         for j in range(sample_count(rng, ranges.defect_count)):
             draw = streams.scene("defects", 100 * k + j)
-            kind = kinds.pick(draw)
+            name = kinds.pick(draw)
             site = pick_site(
                 draw, mesh, edge_mm=(1.5, np.inf), facing=(up,), cone_deg=50.0,
                 process_direction=item.finish.direction,
             )  # fmt: skip
             if site is not None:
-                defects.append(kind_module(kind).sample(draw, kinds.ranges[kind], site))
+                defects.append(kind_module(kinds.kind[name]).sample(draw, kinds.ranges[name], site))
     blemishes = []
     for j in range(sample_count(streams.scene("mark count", k), ranges.mark_count)):
         draw = streams.scene("marks", 100 * k + j)

@@ -124,7 +124,8 @@ class Ranges:
 
 def categories(ranges: Ranges) -> tuple[tuple[str, str], ...]:
     """Return every label this scene can make."""
-    return (("tile", "part"), *((kind, "defect") for kind in sorted(ranges.defects)))
+    kinds = {entry.kind or name for name, entry in ranges.defects.items()}
+    return (("tile", "part"), *((kind, "defect") for kind in sorted(kinds)))
 
 
 def sample_objects(streams: Streams, ranges: Ranges) -> tuple[ObjectSpec, ...]:
@@ -206,10 +207,11 @@ def sample_defects(streams: Streams, ranges: Ranges, shape: ShapeSpec) -> tuple[
     found: list[DefectSpec] = []
     for item in range(count):
         draw = streams.scene("defects", item)
-        kind = kinds.pick(draw)
+        name = kinds.pick(draw)
+        kind = kinds.kind[name]
         site = _defect_site(draw, kind, shape)
         if site is not None:
-            found.append(kind_module(kind).sample(draw, kinds.ranges[kind], site))
+            found.append(kind_module(kind).sample(draw, kinds.ranges[name], site))
     return keep_apart(found)
 
 

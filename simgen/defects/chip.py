@@ -14,18 +14,23 @@ from simgen.config import bounded
 from simgen.defects.profile import frame_axes
 from simgen.finishes.noise import blotches
 from simgen.parts.sites import Site
-from simgen.sampling import Distribution, LogUniform, Uniform
+from simgen.sampling import Constant, Distribution, LogUniform, Uniform
 from simgen.scene.spec import DefectSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranges:
-    """Length along the edge, width into the face and depth, in mm; tone of the facet."""
+    """Length along the edge, width into the face and depth, in mm; tone of the facet.
+
+    `inset_mm` is how far from the edge the middle lies: 0 breaks the edge itself, and a
+    narrow body with an inset leaves a slit.
+    """
 
     length_mm: Distribution = bounded(LogUniform(2.0, 9.0), above=0)
     width_mm: Distribution = bounded(LogUniform(1.0, 5.0), above=0)
     depth_mm: Distribution = bounded(LogUniform(0.5, 2.5), above=0)
     turn_deg: Distribution = bounded(Uniform(-25, 25), low=-180, high=180)
+    inset_mm: Distribution = bounded(Constant(0.0), low=0)
     lumps: Distribution = bounded(Uniform(0.05, 0.16), low=0, high=0.4)
     tone: Distribution = bounded(LogUniform(0.1, 0.5), above=0, high=1)
 
@@ -36,7 +41,8 @@ def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
     toward = np.asarray(site.edge_direction)
     if np.linalg.norm(toward) < 0.5:
         toward = np.cross(normal, site.tangent)
-    anchor = np.asarray(site.anchor_mm) + site.edge_mm * toward
+    inset = ranges.inset_mm.sample(rng)
+    anchor = np.asarray(site.anchor_mm) + (min(site.edge_mm, 50.0) - inset) * toward
     along = np.cross(normal, toward)
     t = np.deg2rad(ranges.turn_deg.sample(rng))
     tangent = np.cos(t) * along + np.sin(t) * toward

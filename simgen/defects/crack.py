@@ -23,6 +23,7 @@ class Ranges:
     bend_deg: Distribution = bounded(Uniform(4, 25), low=0, high=180)
     closed: Distribution = bounded(Uniform(0.0, 0.3), low=0, high=0.9)
     darkness: Distribution = bounded(Uniform(0.01, 0.12), low=0, high=1)
+    strength: Distribution = bounded(Uniform(0.7, 1.0), low=0, high=1)
 
 
 def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
@@ -49,6 +50,7 @@ def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
         values={
             "closed": ranges.closed.sample(rng),
             "darkness": ranges.darkness.sample(rng),
+            "strength": ranges.strength.sample(rng),
             "max_turn_deg": 60.0,
             "level_mm": 0.8,
         },
@@ -62,7 +64,7 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
     distance, half, place = line_distance(defect.points, u, v)
     rng = generator(defect.seed, "closed")
     openings = np.interp(place, np.linspace(0, 1, 14), rng.uniform(0, 1, 14))
-    faint = np.where(openings < defect.values["closed"], 0.35, 1.0)
+    faint = np.where(openings < defect.values["closed"], 0.35, 1.0) * defect.values["strength"]
     r = np.clip((distance + half) / np.maximum(half, 1e-3), 0, 1)
     dark = defect.values["darkness"]
     return Profile(
@@ -73,5 +75,5 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
         albedo=np.full(3, dark, np.float32),
         roughness=0.85,
         metalness=0.0,
-        cavity=(1 - 0.75 * faint * np.clip(1.2 - r, 0, 1)).astype(np.float32),
+        cavity=(1 - 0.6 * faint * np.clip(1.2 - r, 0, 1)).astype(np.float32),
     )

@@ -46,12 +46,15 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
     size = defect.size_mm
     distance, r = blob_distance(
         u, v, length_mm=size["length"], width_mm=size["width"], seed=defect.seed,
-        roughness=0.42, squareness=2.6,
+        roughness=0.5, squareness=2.0,
     )  # fmt: skip
     flat = np.stack([u, v, np.zeros_like(u)], axis=1)
     ragged = ridged(flat, 1.6, defect.seed)
-    soft = np.clip((1 - r) * 5 + 0.6 * ragged - 0.15, 0, 1)
-    mottled = defect.values["tone"] * (1 + 0.16 * blotches(flat, 2.2, defect.seed + 5, 8))
+    # Wear fades out over a third of its radius, in tatters.
+    soft = np.clip((1 - r) * 3 + 0.9 * ragged - 0.45, 0, 1) * np.clip((1 - r) * 12, 0, 1)
+    fine = blotches(flat, 0.5, defect.seed + 5, 16)
+    coarse = blotches(flat, 3.5, defect.seed + 6, 16)
+    mottled = defect.values["tone"] * (1 + 0.05 * fine + 0.08 * coarse)
     return Profile(
         distance_mm=distance,
         half_width_mm=np.full(u.shape, min(size.values()) / 2, np.float32),
