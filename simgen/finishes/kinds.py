@@ -93,13 +93,13 @@ def ground(spec: FinishSpec, texels: TexelTable) -> Layers:
     single, single_slope = streaks(
         s, a, width_mm=1.3 * line, length_mm=10 * length, seed=spec.seed + 6, skew=1.2
     )
-    fine = 0.5 * short + 0.6 * long + 0.6 * single
-    fine_slope = 0.5 * short_slope + 0.6 * long_slope + 0.5 * single_slope
+    fine = 0.6 * short + 0.5 * long + 0.55 * single
+    fine_slope = 0.6 * short_slope + 0.5 * long_slope + 0.3 * single_slope
     broad, _ = streaks(s, a, width_mm=8 * line, length_mm=6 * length, seed=spec.seed + 1)
     grain = speckle(texels.positions_mm, texels.normals, v.get("grain_mm", 0.12), spec.seed + 2)
     cloud = blotches(texels.positions_mm, v.get("blotch_mm", 25.0), spec.seed + 3)
     tone = v.get("line_tone", 0.05)
-    factor = 1 + tone * fine + 0.6 * tone * broad + v.get("grain", 0.03) * grain
+    factor = 1 + tone * fine + 0.4 * tone * broad + v.get("grain", 0.03) * grain
     factor *= 1 + v.get("blotch", 0.05) * cloud
     layers.albedo *= np.clip(factor, 0.15, 3)[:, None]
     layers.roughness *= np.clip(1 - 0.12 * fine - 0.08 * broad + 0.06 * cloud, 0.4, 1.6)
