@@ -160,3 +160,17 @@ def test_ranges_survive_the_round_trip_through_plain_values() -> None:
     family = load_family("inspection")
     ranges = parse_ranges(family, config.scene)
     assert parse_ranges(family, to_plain(ranges)) == ranges
+
+
+def test_memory_does_not_grow_with_frames(inspection: FrameRenderer) -> None:
+    def resident_mb() -> float:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * 4096 / 2**20
+
+    for number in range(4):
+        inspection.frame(number)
+    before = resident_mb()
+    for number in range(4, 12):
+        inspection.frame(number)
+    # One frame's maps take about 30 MB: what leaked a frame would show.
+    assert resident_mb() - before < 100

@@ -1,7 +1,9 @@
 """The label pass against analytic projections and an independent ray caster."""
 
+import dataclasses
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 
@@ -56,6 +58,27 @@ def test_depth_is_the_distance_along_the_viewing_axis(raster: Raster) -> None:
     )
     depth = _labels(raster, spec).depth_mm
     np.testing.assert_allclose(depth, 160.0, rtol=1e-5)
+
+
+def test_a_distorted_plane_lies_where_opencv_projects_it(raster: Raster) -> None:
+    view = dataclasses.replace(
+        scenes.camera((30.0, -80.0, 140.0)), distortion=(-0.25, 0.08, 0.004, -0.003, 0.01)
+    )
+    spec = scenes.scene(scenes.plate(at=(0.0, 0.0, -3.0)), view=view)
+    labels = _labels(raster, spec)
+    assert labels.ids.shape == (200, 200)
+    # Nearest sampling puts a point up to half a pixel off, times the lens's local stretch.
+    on_top = (labels.ids == 1) & (labels.normal[..., 2] > 0.99)
+    rows, columns = np.nonzero(on_top)
+    world = labels.position_mm[on_top].astype(np.float64) + np.array([0, 0, -3.0])
+    m = np.linalg.inv(view.pose.matrix())
+    turn, _ = cv2.Rodrigues(m[:3, :3])
+    pixels, _ = cv2.projectPoints(world, turn, m[:3, 3], view.matrix(), np.asarray(view.distortion))
+    error = np.abs(pixels.reshape(-1, 2) - np.stack([columns, rows], axis=1))
+    assert len(rows) > 5000
+    assert error.max() < 0.75
+    without, _ = cv2.projectPoints(world, turn, m[:3, 3], view.matrix(), np.zeros(5))
+    assert np.abs(without - pixels).max() > 1.0
 
 
 def test_a_sphere_covers_its_analytic_projection_to_the_pixel(raster: Raster) -> None:

@@ -7,19 +7,24 @@ import numpy as np
 from simgen.config import bounded
 from simgen.config.render import ImageConfig
 from simgen.geometry import look_at, quaternion_of, to_vec3
-from simgen.sampling import Distribution
+from simgen.sampling import Constant, Distribution
 from simgen.scene.spec import CameraSpec, PoseSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraRanges:
-    """Pinhole camera that looks at where the parts came to rest."""
+    """A camera that looks at where the parts came to rest; no lens distortion by default."""
 
     distance_mm: Distribution = bounded(above=100)
     elevation_deg: Distribution = bounded(low=5, high=90)
     field_of_view_deg: Distribution = bounded(above=1, high=120)
     roll_deg: Distribution = bounded(low=-180, high=180)
     aim_mm: Distribution = bounded(low=0)
+    k1: Distribution = bounded(Constant(0.0), low=-0.5, high=0.5)
+    k2: Distribution = bounded(Constant(0.0), low=-0.5, high=0.5)
+    k3: Distribution = bounded(Constant(0.0), low=-0.5, high=0.5)
+    p1: Distribution = bounded(Constant(0.0), low=-0.1, high=0.1)
+    p2: Distribution = bounded(Constant(0.0), low=-0.1, high=0.1)
 
 
 def sample_camera(
@@ -42,6 +47,9 @@ def sample_camera(
     rotation = look_at(eye, to_vec3(target), ranges.roll_deg.sample(rng))
     half = np.deg2rad(ranges.field_of_view_deg.sample(rng)) / 2
     focal = float(max(image.width, image.height) / 2 / np.tan(half))
+    k1, k2, p1, p2, k3 = (
+        float(d.sample(rng)) for d in (ranges.k1, ranges.k2, ranges.p1, ranges.p2, ranges.k3)
+    )
     return CameraSpec(
         width=image.width,
         height=image.height,
@@ -50,4 +58,5 @@ def sample_camera(
         cx=(image.width - 1) / 2,
         cy=(image.height - 1) / 2,
         pose=PoseSpec(position_mm=eye, quaternion=quaternion_of(rotation)),
+        distortion=(k1, k2, p1, p2, k3),
     )

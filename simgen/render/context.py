@@ -38,7 +38,9 @@ def open_context() -> moderngl.Context:
             f"renderer: no OpenGL context over EGL ({error}); "
             "run scripts/setup_system.sh, then python -m simgen doctor"
         ) from None
-    context.gc_mode = "auto"
+    # Everything is released by hand: collected objects would be deleted from whichever
+    # context is current by then.
+    context.gc_mode = None
     return context
 
 

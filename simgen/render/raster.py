@@ -1,6 +1,7 @@
 """The default renderer: OpenGL through moderngl, a label pass and a linear HDR colour pass."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import moderngl
@@ -10,6 +11,7 @@ from simgen.config.render import RendererConfig
 from simgen.defects.surface import SurfacePair
 from simgen.render.buffers import LabelBuffers, Window
 from simgen.render.context import describe, open_context, require_hardware
+from simgen.render.distortion import DistortedScene, DistortionMap
 from simgen.render.lighting import Lighting
 from simgen.render.projection import camera_from_world, clip_from_camera, projected_window
 from simgen.render.scene_on_gpu import Drawable, Instance, SceneOnGpu
@@ -46,9 +48,17 @@ class Raster:
         }
         self._targets: dict[tuple[int, int], _Targets] = {}
 
-    def open(self, scene: SceneSpec, pairs: Sequence[SurfacePair]) -> "RasterScene":
+    def open(
+        self, scene: SceneSpec, pairs: Sequence[SurfacePair]
+    ) -> "RasterScene | DistortedScene":
         """Upload a scene; close the result when its frames are done."""
-        return RasterScene(self, scene, list(pairs))
+        # Every call makes its own context current: two renderers never draw into each other.
+        with self.context:
+            if not any(scene.camera.distortion):
+                return RasterScene(self, scene, list(pairs))
+            through = DistortionMap.of(scene.camera)
+            inner = RasterScene(self, replace(scene, camera=through.pinhole), list(pairs))
+            return DistortedScene(inner, scene.camera, through)
 
     def targets(self, width: int, height: int) -> "_Targets":
         """Return the framebuffers of an image size; the last few sizes are kept."""
@@ -60,7 +70,14 @@ class Raster:
         return self._targets[key]
 
     def close(self) -> None:
-        """Release the context."""
+        """Release the context and all it holds."""
+        with self.context:
+            for targets in self._targets.values():
+                targets.release()
+            for array in self.screen.values():
+                array.release()
+            for program in self.programs.values():
+                program.release()
         self.context.release()
 
     def _program(self, vertex: str, fragment: str) -> moderngl.Program:
@@ -131,25 +148,32 @@ class RasterScene:
 
     def close(self) -> None:
         """Free the scene's memory."""
-        self._lighting.release()
-        self._gpu.release()
+        with self._raster.context:
+            self._lighting.release()
+            self._gpu.release()
 
     def window_of(self, k: int) -> Window:
         """Return the window that holds object `k`'s projection."""
-        return projected_window(self._scene.camera, self._gpu.instances[k].corners_mm)
+        return projected_window(self._scene.camera, self.corners_of(k))
+
+    def corners_of(self, k: int) -> np.ndarray:
+        """Return the world corners of object `k`'s box, shape (8, 3), mm."""
+        return self._gpu.instances[k].corners_mm
 
     def labels(self, *, clean: bool = False, window: Window | None = None) -> LabelBuffers:
         """Draw the label pass and read it back, cropped to the window."""
         window = window or self._whole()
-        self._draw_labels(self._gpu.instances, clean, window)
-        self._label_key = (clean, window)
-        return self._read_labels(window)
+        with self._raster.context:
+            self._draw_labels(self._gpu.instances, clean, window)
+            self._label_key = (clean, window)
+            return self._read_labels(window)
 
     def alone(self, k: int, *, clean: bool, window: Window) -> LabelBuffers:
         """Draw the label pass of object `k` by itself: what nothing else hides."""
-        self._draw_labels([self._gpu.instances[k]], clean, window)
-        self._label_key = None
-        return self._read_labels(window)
+        with self._raster.context:
+            self._draw_labels([self._gpu.instances[k]], clean, window)
+            self._label_key = None
+            return self._read_labels(window)
 
     def colour(self, *, clean: bool = False, window: Window | None = None) -> np.ndarray:
         """Draw linear HDR colour.
@@ -158,6 +182,10 @@ class RasterScene:
             Shape (h, w, 3), float32, of the window.
         """
         window = window or self._whole()
+        with self._raster.context:
+            return self._colour(clean, window)
+
+    def _colour(self, clean: bool, window: Window) -> np.ndarray:
         targets = self._targets
         samples = targets.samples
         if samples > 1:

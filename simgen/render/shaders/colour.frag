@@ -43,10 +43,14 @@ uniform vec4 height_frame;                 // x0, y0, 1 / extent, texel mm
 
 layout(location = 0) out vec4 out_colour;
 
-const vec2 TAPS[12] = vec2[](
-    vec2(0.204, 0.000), vec2(-0.261, 0.239), vec2(0.040, -0.455), vec2(0.328, 0.428),
-    vec2(-0.602, -0.107), vec2(0.561, -0.357), vec2(-0.191, 0.711), vec2(-0.371, -0.698),
-    vec2(0.796, 0.291), vec2(-0.820, 0.354), vec2(0.395, 0.848), vec2(0.399, -0.893));
+// Vogel's spiral: evenly spread over the disc for any first n.
+const vec2 TAPS[24] = vec2[](
+    vec2(0.1443, 0.0000), vec2(-0.1843, 0.1689), vec2(0.0282, -0.3215), vec2(0.2324, 0.3031),
+    vec2(-0.4264, -0.0754), vec2(0.4039, -0.2569), vec2(-0.1351, 0.5026), vec2(-0.2577, -0.4961),
+    vec2(0.5590, 0.2041), vec2(-0.5816, 0.2401), vec2(0.2803, -0.5991), vec2(0.2072, 0.6605),
+    vec2(-0.6244, -0.3619), vec2(0.7325, -0.1610), vec2(-0.4470, 0.6359), vec2(-0.1033, -0.7970),
+    vec2(0.6340, 0.5343), vec2(-0.8532, 0.0353), vec2(0.6223, -0.6193), vec2(-0.0416, 0.9004),
+    vec2(-0.5922, -0.7096), vec2(0.9380, 0.1262), vec2(-0.7948, 0.5530), vec2(0.2172, -0.9654));
 
 vec3 environment_radiance(vec3 d, float layer) {
     float c = cos(environment_turn), s = sin(environment_turn);
@@ -67,11 +71,15 @@ float shadow(int k, vec3 p, vec3 n) {
     vec4 c = shadow_from_world[k] * vec4(p + n * info.w, 1.0);
     vec3 q = c.xyz / c.w * 0.5 + 0.5;
     if (q.x < 0.0 || q.x > 1.0 || q.y < 0.0 || q.y > 1.0 || q.z > 1.0) return 1.0;
+    // Turned from pixel to pixel (Jimenez 2014), so that few taps give fine grain, not bands.
+    float turn = 6.2831853 * fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715))));
+    mat2 spin = mat2(cos(turn), sin(turn), -sin(turn), cos(turn));
     float here = c.w, blockers = 0.0, count = 0.0;
-    float reach = info.z * 0.35 / here;
-    for (int i = 0; i < 12; i += 2) {
-        float z = k == 0 ? texture(shadow_raw_0, q.xy + TAPS[i] * reach).r
-                         : texture(shadow_raw_1, q.xy + TAPS[i] * reach).r;
+    // A blocker at the near plane can hide the light from at most this far aside.
+    float reach = info.z * (here - info.x) / (here * info.x);
+    for (int i = 1; i < 24; i += 2) {
+        vec2 at = q.xy + spin * TAPS[i] * reach;
+        float z = k == 0 ? texture(shadow_raw_0, at).r : texture(shadow_raw_1, at).r;
         if (z < q.z) {
             // Perspective depth back to a distance in mm.
             blockers += info.x * info.y / (info.y - z * (info.y - info.x));
@@ -79,12 +87,12 @@ float shadow(int k, vec3 p, vec3 n) {
         }
     }
     // Software rasterizers skip a loop, not a branch: no taps where the light is all there or none.
-    int taps = count > 0.0 && count < 6.0 ? 12 : 0;
+    int taps = count > 0.0 && count < 12.0 ? 24 : 0;
     float blocker = blockers / max(count, 1.0);
-    float radius = clamp(info.z * (here - blocker) / max(blocker, 1.0) / here, 0.0007, 0.08);
+    float radius = clamp(info.z * (here - blocker) / max(blocker, 1.0) / here, 0.0007, 0.12);
     float sum = 0.0;
-    for (int i = 0; i < taps; ++i) sum += lit(q.xy + TAPS[i] * radius, q.z, k);
-    return taps > 0 ? sum / 12.0 : (count > 0.0 ? 0.0 : 1.0);
+    for (int i = 0; i < taps; ++i) sum += lit(q.xy + spin * TAPS[i] * radius, q.z, k);
+    return taps > 0 ? sum / 24.0 : (count > 0.0 ? 0.0 : 1.0);
 }
 
 float sky_visibility(vec3 p, vec3 n) {

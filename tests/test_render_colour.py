@@ -1,0 +1,149 @@
+"""Colour against what light does: units, falloff, shadows, and where a texture lands."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import scenes
+from simgen.config.render import RendererConfig
+from simgen.defects.surface import build_surfaces
+from simgen.render.environment import prefiltered
+from simgen.render.raster import Raster
+from simgen.scene.spec import (
+    DefectSpec,
+    EnvironmentSpec,
+    FinishSpec,
+    LightSpec,
+    PanelSpec,
+    SceneSpec,
+)
+
+BLACK = EnvironmentSpec(zenith=(0, 0, 0), horizon=(0, 0, 0), ground=(0, 0, 0))
+WHITE = FinishSpec(
+    kind="painted", colour=(0.8, 0.8, 0.8), roughness=1.0, metalness=0.0,
+    values={"blotch": 0.0, "grain": 0.0, "peel_slope": 0.0},
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def raster() -> Iterator[Raster]:
+    renderer = Raster(RendererConfig(allow_software=True))
+    yield renderer
+    renderer.close()
+
+
+def colour(raster: Raster, spec: SceneSpec) -> np.ndarray:
+    drawn = raster.open(spec, [build_surfaces(o) for o in spec.objects])
+    try:
+        return drawn.colour()
+    finally:
+        drawn.close()
+
+
+def lamp(height_mm: float, irradiance: float, **keys: object) -> LightSpec:
+    values: dict = {
+        "kind": "disc", "position_mm": (0.0, 0.0, height_mm), "target_mm": (0.0, 0.0, 0.0),
+        "axis": (0.0, 0.0, 1.0), "size_mm": 1.0, "irradiance": irradiance,
+    }  # fmt: skip
+    return LightSpec(**{**values, **keys})
+
+
+def white_plate(**size: float):  # noqa: ANN201
+    item = scenes.plate(at=(0.0, 0.0, -3.0), texel_mm=1.0, **size)
+    return dataclasses.replace(item, finish=WHITE)
+
+
+def lit(lights: tuple[LightSpec, ...], *objects, **keys: object) -> SceneSpec:  # noqa: ANN002
+    view = scenes.camera((0.0, -120.0, 160.0), size=120, focal=200)
+    spec = scenes.scene(*objects, view=view)
+    return dataclasses.replace(spec, lights=lights, environment=keys.get("environment", BLACK))
+
+
+def test_irradiance_pi_gives_a_white_surface_its_albedo(raster: Raster) -> None:
+    image = colour(raster, lit((lamp(5000.0, np.pi),), white_plate()))
+    centre = image[55:65, 55:65].mean()
+    # Diffuse 0.8, and a few hundredths of the rough coat's highlight.
+    assert 0.8 <= centre <= 0.85
+
+
+def test_light_falls_with_the_square_of_distance(raster: Raster) -> None:
+    near = dataclasses.replace(lamp(1000.0, 1.0), target_mm=(0.0, 0.0, 0.0))
+    # The same lamp's radiant intensity, moved to twice the distance.
+    far = lamp(2000.0, 0.25)
+    a = colour(raster, lit((near,), white_plate()))[60, 60, 0]
+    b = colour(raster, lit((far,), white_plate()))[60, 60, 0]
+    assert a / b == pytest.approx(4.0, rel=0.05)
+
+
+def test_an_even_surround_lights_a_white_surface_evenly(raster: Raster) -> None:
+    even = EnvironmentSpec(zenith=(1, 1, 1), horizon=(1, 1, 1), ground=(1, 1, 1))
+    image = colour(raster, lit((), white_plate(), environment=even))
+    top = image[50:70, 50:70]
+    assert 0.75 <= top.mean() <= 0.95
+    assert top.std() < 0.01
+
+
+def test_a_block_above_casts_a_shadow_that_is_softer_under_a_larger_lamp(raster: Raster) -> None:
+    block = scenes.plate(name="block", at=(0.0, 0.0, 40.0), length=20.0, width=20.0, texel_mm=1.0)
+    floor = white_plate(length=200.0, width=200.0)
+    profiles = []
+    for size in (4.0, 120.0):
+        key = lamp(400.0, 3.0, shadow=True, size_mm=size, position_mm=(120.0, 0.0, 400.0))
+        image = colour(raster, lit((key,), floor, block))[..., 0]
+        profiles.append(image)
+    hard, soft = (image[45:75] for image in profiles)
+    lit_level = float(np.median(hard))
+    assert hard.min() < 0.1 * lit_level
+    half_lit = [((i > 0.15 * lit_level) & (i < 0.85 * lit_level)).mean() for i in (hard, soft)]
+    assert half_lit[1] > 3 * half_lit[0]
+    # The half shadow spreads to both sides of the hard one: it takes about as much light.
+    assert soft.mean() == pytest.approx(hard.mean(), rel=0.05)
+
+
+def test_a_mark_in_the_maps_appears_where_the_geometry_says(raster: Raster) -> None:
+    # Off centre in x and y: a mirrored or flipped texture would put it elsewhere.
+    dark = DefectSpec(
+        kind="pit", anchor_mm=(18.0, 9.0, 3.0), normal=(0.0, 0.0, 1.0), tangent=(1.0, 0.0, 0.0),
+        size_mm={"length": 6.0, "width": 6.0, "depth": 1.0},
+        values={"darkness": 0.02, "squareness": 2.0, "outline": 0.0}, seed=1,
+    )  # fmt: skip
+    item = dataclasses.replace(scenes.plate(dark, at=(0.0, 0.0, -3.0)), finish=WHITE)
+    spec = lit((lamp(3000.0, np.pi),), item)
+    difference = colour(
+        raster, dataclasses.replace(spec, objects=(dataclasses.replace(item, defects=()),))
+    )
+    difference = (difference - colour(raster, spec))[..., 0]
+    rows, columns = np.nonzero(difference > 0.3)
+    m = np.linalg.inv(spec.camera.pose.matrix())
+    p = m[:3, :3] @ np.array([18.0, 9.0, 0.0]) + m[:3, 3]
+    view = spec.camera
+    expected = view.fx * p[0] / p[2] + view.cx, view.fy * p[1] / p[2] + view.cy
+    assert columns.mean() == pytest.approx(expected[0], abs=0.7)
+    assert rows.mean() == pytest.approx(expected[1], abs=0.7)
+
+
+def test_edges_are_smoother_with_supersampling_and_faces_are_unchanged() -> None:
+    images = []
+    for samples in (1, 2):
+        renderer = Raster(RendererConfig(allow_software=True, supersample=samples))
+        try:
+            images.append(colour(renderer, lit((lamp(3000.0, np.pi),), white_plate()))[..., 0])
+        finally:
+            renderer.close()
+    single, smooth = images
+    levels = lambda image: ((image > 0.1) & (image < 0.7)).sum()  # noqa: E731
+    assert levels(smooth) > levels(single)
+    np.testing.assert_array_equal(single[50:70, 50:70], smooth[50:70, 50:70])
+
+
+def test_blurring_a_panel_keeps_its_light() -> None:
+    panel = PanelSpec(azimuth_deg=90, elevation_deg=10, width_deg=40, height_deg=30, radiance=5.0)
+    layers = prefiltered(dataclasses.replace(BLACK, panels=(panel,)))
+    height = layers.shape[1]
+    weight = np.cos((0.5 - (np.arange(height) + 0.5) / height) * np.pi)[:, None, None]
+    light = [(layer * weight).sum() for layer in layers[:4]]
+    np.testing.assert_allclose(light, light[0], rtol=0.1)
+    peak = np.unravel_index(layers[0][..., 0].argmax(), layers[0].shape[:2])
+    assert (peak[1] + 0.5) / layers.shape[2] * 360 == pytest.approx(90, abs=20)
