@@ -19,6 +19,7 @@ from simgen.label.contrast import RING_PX
 from simgen.label.frame import View, make_frame, nearest_mask, twin_windows
 from simgen.label.masks import merged, view_masks
 from simgen.render.buffers import Window
+from simgen.render.projection import require_fine_texels
 from simgen.render.raster import Raster
 from simgen.sampling import FrameIndex, Streams
 from simgen.scene.family import load_family, parse_ranges
@@ -75,11 +76,18 @@ class FrameRenderer:
         return make_frame(index, scene, self._viewed(scene), self.config.labels)
 
     def scene(self, index: FrameIndex) -> SceneSpec:
-        """Return the settled SceneSpec of a frame."""
+        """Return the settled SceneSpec of a frame.
+
+        Raises:
+            ConfigError: A part's texels are too coarse for the camera.
+        """
         streams = Streams(seed=self.config.seed, index=index)
         if self._objects is None or self._objects[0] != index.scene:
             self._objects = (index.scene, self._family.sample_objects(streams, self._ranges))
-        return self._family.sample_frame(streams, self._ranges, self.config.image, self._objects[1])
+        objects = self._objects[1]
+        scene = self._family.sample_frame(streams, self._ranges, self.config.image, objects)
+        require_fine_texels(scene)
+        return scene
 
     def _viewed(self, scene: SceneSpec) -> View:
         key = content_hash(dataclasses.replace(scene, sensor=SensorSpec()))

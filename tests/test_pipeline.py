@@ -155,6 +155,17 @@ def test_a_mistake_in_a_scene_names_the_key_before_anything_is_rendered(
         scene_check(scenes.config("inspection", override))
 
 
+def test_maps_too_coarse_for_the_camera_are_refused_with_the_size_needed() -> None:
+    renderer = FrameRenderer(
+        scenes.config("inspection", "renderer.allow_software=true", "scene.texel_mm=2")
+    )
+    try:
+        with pytest.raises(ConfigError, match=r"texel_mm: 2 is too coarse .* set it to 0\.\d\d"):
+            renderer.frame(0)
+    finally:
+        renderer.close()
+
+
 def test_ranges_survive_the_round_trip_through_plain_values() -> None:
     config = scenes.config("inspection")
     family = load_family("inspection")

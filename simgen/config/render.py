@@ -59,7 +59,7 @@ class RenderConfig:
     frames: int = bounded(48, low=1)
     seed: int = bounded(0, low=0)
     workers: int = bounded(0, low=0, high=1024)
-    shard_size: int = bounded(24, low=1, high=100_000)
+    shard_size: int = bounded(12, low=1, high=100_000)
     executor: Literal["local"] = "local"
     views_per_scene: int = bounded(1, low=1, high=1000)
     exposures_per_view: int = bounded(1, low=1, high=100)

@@ -6,6 +6,8 @@ Bullet is at its best with bodies of 0.05 to 10 units, so one of its units is
 is measured on the mesh afterwards and taken out.
 """
 
+import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -73,8 +75,7 @@ def settle(
         ConfigError: A mass is not above 0, or a shape is not valid.
         ImportError: pybullet is not installed.
     """
-    import pybullet
-
+    pybullet = _pybullet()
     for item in objects:
         if item.body == "dynamic" and not item.mass_kg > 0:
             raise ConfigError(f"objects.{item.name}.mass_kg: {item.mass_kg:g} must be above 0")
@@ -104,6 +105,21 @@ def settle(
         return Settled(objects=tuple(settled), at_rest=tuple(at_rest))
     finally:
         pybullet.disconnect(world)
+
+
+def _pybullet() -> Any:
+    """Import pybullet without the line that its C code writes to standard error."""
+    if "pybullet" not in sys.modules:
+        kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nothing, 2)
+            import pybullet
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nothing)
+        return pybullet
+    return sys.modules["pybullet"]
 
 
 def _add_bodies(

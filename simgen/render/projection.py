@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from simgen.errors import ConfigError
 from simgen.render.buffers import Window
-from simgen.scene.spec import CameraSpec
+from simgen.scene.spec import CameraSpec, SceneSpec
 
 NEAR_MM, FAR_MM = 5.0, 20_000.0
+TEXELS_A_PIXEL = 1.4
 
 
 def camera_from_world(camera: CameraSpec) -> np.ndarray:
@@ -45,6 +47,29 @@ def projected_window(camera: CameraSpec, corners_mm: np.ndarray) -> Window:
         x1=int(np.clip(np.ceil(x.max()) + 2, 0, camera.width)),
         y1=int(np.clip(np.ceil(y.max()) + 2, 0, camera.height)),
     )
+
+
+def require_fine_texels(scene: SceneSpec) -> None:
+    """Check that the maps of labelled parts are about as fine as the camera's pixels there.
+
+    Coarser ones would blur what the labels outline.
+
+    Raises:
+        ConfigError: A texel is more than `TEXELS_A_PIXEL` times a pixel's footprint.
+    """
+    camera = scene.camera
+    m = camera_from_world(camera)
+    for item in scene.objects:
+        if item.category is None:
+            continue
+        depth = float((m[:3, :3] @ np.asarray(item.pose.position_mm) + m[:3, 3])[2])
+        pixel_mm = max(depth, NEAR_MM) / max(camera.fx, camera.fy)
+        if item.shape.texel_mm > TEXELS_A_PIXEL * pixel_mm:
+            raise ConfigError(
+                f"texel_mm: {item.shape.texel_mm:g} is too coarse for {item.name!r}, where a pixel"
+                f" covers {pixel_mm:.3f} mm; set it to {0.9 * pixel_mm:.2f} (in inspection:"
+                " scene.texel_mm), or lower image.width and image.height"
+            )
 
 
 def shadow_projection(
