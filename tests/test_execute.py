@@ -140,7 +140,11 @@ def test_a_frame_that_kills_every_worker_is_given_up_and_named(tmp_path):
 def started_driver(out):
     environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
     driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(out)], env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", DRIVER, str(out)],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        # A shell's background jobs ignore Ctrl-C, and hand that on to the tests they run.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     wait_for(lambda: list(out.glob("shards/.attempt-*/images/*")))
     return driver
