@@ -11,7 +11,7 @@ import numpy as np
 from simgen.config import bounded
 from simgen.config.render import ImageConfig
 from simgen.defects.kinds import kind_module
-from simgen.defects.place import KindRanges, Kinds, keep_apart, parse_kinds
+from simgen.defects.place import KindRanges, Kinds, check_kinds, keep_apart, parse_kinds
 from simgen.geometry import Vec3, quaternion_of, to_vec3
 from simgen.parts.build import build_mesh
 from simgen.parts.sites import pick_site
@@ -22,6 +22,7 @@ from simgen.randomize.lighting import LightRanges, sample_lights, sample_surroun
 from simgen.randomize.part import (
     FinishRanges,
     PartRanges,
+    check_finish,
     check_parts,
     pick,
     sample_finish,
@@ -85,9 +86,14 @@ class Ranges:
 
     def __post_init__(self) -> None:
         check_parts(self.parts, self.finishes, "scene.parts")
-        check_parts(self.occluders.kinds, self.finishes, "scene.occluders.kinds")
-        parse_kinds(self.defects, "scene.defects")
-        parse_kinds(self.marks, "scene.marks")
+        things = self.occluders
+        if max(things.count.support()[1], things.loose_tools.support()[1]) > 0:
+            check_parts(things.kinds, self.finishes, "scene.occluders.kinds")
+        for name, finish in self.finishes.items():
+            check_finish(finish, f"scene.finishes.{name}")
+        check_finish(self.support.bench, "scene.support.bench")
+        check_finish(self.support.tray, "scene.support.tray")
+        check_kinds(self.defects, self.clean_share, self.marks, self.mark_count)
 
 
 def categories(ranges: Ranges) -> tuple[tuple[str, str], ...]:
@@ -116,7 +122,7 @@ def sample_objects(streams: Streams, ranges: Ranges) -> tuple[ObjectSpec, ...]:
     settled = settle([*placed, *support])
     resting = [o for o, rests in zip(settled.objects, settled.at_rest, strict=True) if rests]
     kinds = parse_kinds(ranges.defects, "scene.defects")
-    marks = parse_kinds(ranges.marks, "scene.marks")
+    marks = parse_kinds(ranges.marks, "scene.marks", marks=True)
     return tuple(_with_defects(streams, ranges, k, o, kinds, marks) for k, o in enumerate(resting))
 
 

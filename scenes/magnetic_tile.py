@@ -12,7 +12,7 @@ import numpy as np
 from simgen.config import bounded
 from simgen.config.render import ImageConfig
 from simgen.defects.kinds import kind_module
-from simgen.defects.place import KindRanges, keep_apart, parse_kinds
+from simgen.defects.place import KindRanges, check_kinds, keep_apart, parse_kinds, require_choice
 from simgen.geometry import axis_rotation, look_at, quaternion_of, to_vec3
 from simgen.parts.build import build_mesh
 from simgen.parts.sites import Site, pick_site
@@ -52,6 +52,7 @@ class TileRanges:
     radius_over_width: Distribution = bounded(above=0.52)
     thickness_mm: Distribution = bounded(above=0)
     bevel_mm: Distribution = bounded(above=0)
+    texel_mm: float = bounded(above=0)
     tone: Distribution = bounded(above=0, high=1)
     metalness: Distribution = bounded(low=0, high=1)
     roughness: Distribution = bounded(above=0, high=1)
@@ -81,7 +82,7 @@ class LightRanges:
 class CameraRanges:
     """Working distance and scale; the crop follows the tile with a margin in pixels."""
 
-    distance_mm: Distribution = bounded(above=50)
+    distance_mm: Distribution = bounded(above=50, high=15_000)
     px_per_mm: Distribution = bounded(above=0)
     tilt_deg: Distribution = bounded(low=-30, high=30)
     yaw_deg: Distribution = bounded(low=-45, high=45)
@@ -94,7 +95,7 @@ class SensorRanges:
     """`level` is the exposure at the middle of `steps`; each exposure of a view takes one step."""
 
     level: Distribution = bounded(above=0)
-    steps: tuple[float, ...] = bounded(above=0)
+    steps: tuple[float, ...] = bounded(above=0, nonempty=True)
     gamma: Distribution = bounded(low=0.5, high=3)
     vignetting: Distribution = bounded(low=0, high=1)
     defocus_px: Distribution = bounded(low=0)
@@ -118,8 +119,8 @@ class Ranges:
     sensor: SensorRanges
 
     def __post_init__(self) -> None:
-        parse_kinds(self.defects, "scene.defects")
-        parse_kinds(self.marks, "scene.marks")
+        require_choice({n: s.weight for n, s in self.tile.sizes.items()}, "scene.tile.sizes")
+        check_kinds(self.defects, self.clean_share, self.marks, self.mark_count)
 
 
 def categories(ranges: Ranges) -> tuple[tuple[str, str], ...]:
@@ -171,10 +172,11 @@ def sample_shape(rng: np.random.Generator, ranges: TileRanges) -> ShapeSpec:
             "length": length,
             "radius": radius,
             "thickness": thickness,
-            "bevel": min(ranges.bevel_mm.sample(rng), width / 8),
+            # At 45 degrees, so that something of the side is left.
+            "bevel": min(ranges.bevel_mm.sample(rng), width / 8, 0.45 * thickness),
             "end_chamfer": float(rng.uniform(0.1, 0.4)),
         },
-        texel_mm=0.08,
+        texel_mm=ranges.texel_mm,
     )
 
 
@@ -234,7 +236,7 @@ def _defect_site(rng: np.random.Generator, kind: str, shape: ShapeSpec) -> Site 
 
 def sample_marks(streams: Streams, ranges: Ranges, shape: ShapeSpec) -> tuple[DefectSpec, ...]:
     """Draw pencil lines, smears, scuffs and clouds, which are no defects."""
-    kinds = parse_kinds(ranges.marks, "scene.marks")
+    kinds = parse_kinds(ranges.marks, "scene.marks", marks=True)
     marks = []
     for item in range(sample_count(streams.scene("mark count"), ranges.mark_count)):
         rng = streams.scene("marks", item)

@@ -119,14 +119,12 @@ def render_view(
         lap("label pass")
         linear = drawn.colour()
         lap("colour")
-        masks = view_masks(scene, drawn, seen)
-        joined = merged(masks.defects, scene, seen, config.labels.merge_mm)
-        masks = dataclasses.replace(masks, defects=joined)
+        masks = merged(view_masks(scene, drawn, seen), scene, config.labels.merge_mm)
         lap("masks")
         width, height = scene.camera.width, scene.camera.height
         window = Window(x0=0, y0=0, x1=0, y1=0)
         twin = linear
-        for part in twin_windows(masks, width, height):
+        for part in twin_windows(masks, scene):
             twin = linear.copy() if twin is linear else twin
             twin[part.slices] = drawn.colour(clean=True, window=part)
             window = window.union(part)

@@ -9,7 +9,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union
 
 from simgen.errors import ConfigError
@@ -31,6 +31,7 @@ def bounded(
     low: float = -math.inf,
     high: float = math.inf,
     above: float = -math.inf,
+    nonempty: bool = False,
 ) -> Any:
     """Return a dataclass field whose number, or whose distribution's support, is bounded.
 
@@ -39,8 +40,9 @@ def bounded(
         low: Smallest allowed value.
         high: Largest allowed value.
         above: The value must be strictly larger than this.
+        nonempty: A list or mapping must hold something.
     """
-    metadata = {"low": low, "high": high, "above": above}
+    metadata = {"low": low, "high": high, "above": above, "nonempty": nonempty}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -177,8 +179,6 @@ def _tuple(args: tuple[Any, ...], data: Any, key: str) -> tuple[Any, ...]:
 def _distribution(data: Any, key: str) -> Distribution:
     if isinstance(data, (int, float)) and not isinstance(data, bool):
         return Constant(_scalar(float, data, key))
-    if isinstance(data, str):
-        return Constant(data)  # type: ignore[arg-type]
     if not isinstance(data, Mapping):
         raise ConfigError(
             f"{key}: expected a number or a distribution such as {{uniform: [0, 1]}},"
@@ -200,7 +200,7 @@ def _distribution(data: Any, key: str) -> Distribution:
         if tag == "choice":
             weights = [1.0] * len(arguments) if weights is None else weights
             # A whole number among them is a float like the rest, so that specs hash alike.
-            values = tuple(float(v) if type(v) is int else v for v in arguments)
+            values = tuple(_scalar(float, v, f"{key}.choice") for v in arguments)
             return Choice(values, _tuple((float, Ellipsis), weights, f"{key}.weights"))
         if weights is not None:
             raise ConfigError(f"{key}.weights: only choice has weights")
@@ -218,19 +218,9 @@ def _distribution(data: Any, key: str) -> Distribution:
 def _check_bounds(value: Any, metadata: Mapping[str, Any], key: str) -> None:
     if "low" not in metadata or value is None:
         return
-    if isinstance(value, Mapping):
-        value = tuple(value.values())
-    values = value if isinstance(value, tuple) else (value,)
-    for item in values:
-        if isinstance(item, (Constant, Uniform, LogUniform, Normal, Choice)):
-            try:
-                lowest, highest = item.support()
-            except TypeError:
-                continue
-        else:
-            lowest = highest = item
-        if isinstance(lowest, str):
-            continue
+    if metadata["nonempty"] and not value:
+        raise ConfigError(f"{key}: is empty; give it at least one entry")
+    for lowest, highest in _supports(value):
         if lowest < metadata["low"]:
             raise ConfigError(
                 f"{key}: {lowest:g} is too small; at least {metadata['low']:g} is needed"
@@ -243,6 +233,20 @@ def _check_bounds(value: Any, metadata: Mapping[str, Any], key: str) -> None:
             raise ConfigError(
                 f"{key}: {highest:g} is too large; at most {metadata['high']:g} is allowed"
             )
+
+
+def _supports(value: Any) -> Iterator[tuple[float, float]]:
+    """Yield smallest and largest value of every number and distribution in a field."""
+    if isinstance(value, (Constant, Uniform, LogUniform, Normal, Choice)):
+        yield value.support()
+    elif isinstance(value, (int, float)):
+        yield value, value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _supports(item)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _supports(item)
 
 
 def _join(key: str, name: Any) -> str:

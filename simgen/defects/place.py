@@ -8,6 +8,8 @@ import numpy as np
 
 from simgen.config import bounded, parse
 from simgen.defects.kinds import kind_module
+from simgen.errors import ConfigError
+from simgen.sampling import Distribution
 from simgen.scene.spec import DefectSpec
 
 
@@ -39,16 +41,58 @@ class Kinds:
         return names[int(rng.choice(len(names), p=p / p.sum()))]
 
 
-def parse_kinds(entries: Mapping[str, KindRanges], key: str) -> Kinds:
-    """Parse the entries' own ranges.
+def check_kinds(
+    defects: Mapping[str, KindRanges],
+    clean_share: float,
+    marks: Mapping[str, KindRanges],
+    mark_count: Distribution,
+) -> None:
+    """Check a scene's `defects` and `marks`, and that there are some where some will be drawn.
 
     Raises:
-        ConfigError: A kind or a key in `sizes` is unknown, or a range is wrong.
+        ConfigError: See `parse_kinds` and `require_choice`.
+    """
+    parse_kinds(defects, "scene.defects")
+    parse_kinds(marks, "scene.marks", marks=True)
+    if clean_share < 1:
+        require_choice({n: e.weight for n, e in defects.items()}, "scene.defects")
+    if mark_count.support()[1] > 0:
+        require_choice({n: e.weight for n, e in marks.items()}, "scene.marks")
+
+
+def require_choice(weights: Mapping[str, float], key: str) -> None:
+    """Check that one of several can be drawn by weight.
+
+    Raises:
+        ConfigError: There is none, or no weight is above 0.
+    """
+    if not weights:
+        raise ConfigError(f"{key}: is empty; give it at least one entry")
+    if sum(weights.values()) <= 0:
+        raise ConfigError(f"{key}: all weights are 0; set one above 0")
+
+
+def parse_kinds(entries: Mapping[str, KindRanges], key: str, *, marks: bool = False) -> Kinds:
+    """Parse the entries' own ranges.
+
+    Args:
+        entries: By name.
+        key: Dotted config key of `entries`.
+        marks: They are distractors, which leave the shape as it is.
+
+    Raises:
+        ConfigError: A kind or a key in `sizes` is unknown, a range is wrong, or a mark
+            would remove material.
     """
     kind, ranges = {}, {}
     for name, entry in entries.items():
         kind[name] = entry.kind or name
         module = kind_module(kind[name], f"{key}.{name}")
+        if marks and not hasattr(module, "profile"):
+            raise ConfigError(
+                f"{key}.{name}.kind: {kind[name]!r} removes material, which a mark may not; "
+                "put it under scene.defects"
+            )
         ranges[name] = parse(module.Ranges, entry.sizes or {}, f"{key}.{name}.sizes")
     return Kinds(kind=kind, ranges=ranges, weights={n: e.weight for n, e in entries.items()})
 

@@ -210,6 +210,18 @@ FINISHES: dict[str, Callable[[FinishSpec, TexelTable], Layers]] = {
 }
 
 
+# What `values` may hold for each finish; lengths in mm must be above 0, the rest at least 0.
+_LINES = ("line_mm", "line_length_mm", "line_slope", "line_skew", "line_tone")
+_TONE = ("grain", "grain_mm", "blotch", "blotch_mm", "edge_mm", "edge_wear")
+FINISH_VALUES: dict[str, tuple[str, ...]] = {
+    "ground": (*_LINES, *_TONE),
+    "turned": (*_LINES, *_TONE),
+    "cast": ("bump_mm", "bump_slope", *_TONE),
+    "painted": ("peel_mm", "peel_slope", *_TONE),
+    "worktop": (*_LINES, *_TONE),
+}
+
+
 def _round_edges(layers: Layers, texels: TexelTable, spec: FinishSpec) -> None:
     """Bend normals toward sharp edges over `edge_mm`, and wear the finish there."""
     edge_mm, wear = spec.values.get("edge_mm", 0.0), spec.values.get("edge_wear", 0.0)

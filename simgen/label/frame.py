@@ -12,11 +12,13 @@ from simgen.label.contrast import ring_contrast, twin_contrast
 from simgen.label.masks import DefectMask, ViewMasks
 from simgen.render.buffers import Window
 from simgen.sampling import FrameIndex
-from simgen.scene.spec import SceneSpec
+from simgen.scene.spec import DefectSpec, SceneSpec
 from simgen.sensor import develop, luminance, noise_field, quantize
 
-# Shadows, mip levels and blur carry a defect a little beyond its outline.
+# Mip levels and blur carry a defect a little beyond its outline; the shadow of a broken
+# edge falls farther.
 TWIN_MARGIN_PX = 16
+BREAK_MARGIN_PX = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +41,17 @@ class View:
     owner: np.ndarray
 
 
-def twin_windows(masks: ViewMasks, width: int, height: int) -> list[Window]:
+def twin_windows(masks: ViewMasks, scene: SceneSpec) -> list[Window]:
     """Return the windows in which the clean twin can differ: one around each defect.
 
     Windows that overlap so much that one is cheaper than two are joined.
     """
+    width, height = scene.camera.width, scene.camera.height
     windows: list[Window] = []
     for defect in masks.defects:
-        new = _bounds(defect.visible).grown(TWIN_MARGIN_PX, width, height)
+        missing = _specs(scene, defect)[0].missing_material
+        margin = BREAK_MARGIN_PX if missing else TWIN_MARGIN_PX
+        new = _bounds(defect.visible).grown(margin, width, height)
         apart = []
         for window in windows:
             both = new.union(window)
@@ -101,7 +106,9 @@ def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelCon
         if k not in erased:
             mask = view.masks.defects[k]
             visible, amodal = mask.visible[at], mask.amodal[at]
-            part = ids[at] == mask.object + 1
+            part = view.masks.clean_ids[at] == mask.object + 1
+            if not _specs(scene, mask)[0].missing_material:
+                part &= ids[at] == mask.object + 1
             made = _defect(scene, mask, visible, amodal, part, config.pad_px)
             defects.append(
                 Annotation(
@@ -111,7 +118,7 @@ def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelCon
                     contrast_ring=ring_contrast(visible, y),
                 )  # fmt: skip
             )
-    kinds = Counter(_kind(scene, view.masks.defects[k]) for k in erased)
+    kinds = Counter(_kind(scene, view.masks.defects[k]) for k in erased if k in contrasts)
     return Frame(
         index=index.frame,
         scene_index=index.scene,
@@ -191,7 +198,7 @@ def _defect(
     scene: SceneSpec, mask: DefectMask, visible: np.ndarray, amodal: np.ndarray,
     part: np.ndarray, pad_px: int,
 ) -> dict:  # fmt: skip
-    specs = [scene.objects[mask.object].defects[d] for d in mask.defects]
+    specs = _specs(scene, mask)
     missing = specs[0].missing_material
     largest = max(specs, key=lambda s: max(s.size_mm.values()))
     sizes = dict(largest.size_mm)
@@ -201,7 +208,7 @@ def _defect(
     if pad_px > 0:
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pad_px + 1, 2 * pad_px + 1))
         wide = cv2.dilate(visible.astype(np.uint8), kernel) > 0
-        visible = wide if missing else wide & part
+        visible = visible | (wide & part)
         amodal = amodal | visible
     return {
         "category": specs[0].kind,
@@ -226,5 +233,9 @@ def _bounds(mask: np.ndarray) -> Window:
     return Window(x0=x, y0=y, x1=x + w, y1=y + h)
 
 
+def _specs(scene: SceneSpec, mask: DefectMask) -> list[DefectSpec]:
+    return [scene.objects[mask.object].defects[d] for d in mask.defects]
+
+
 def _kind(scene: SceneSpec, mask: DefectMask) -> str:
-    return scene.objects[mask.object].defects[mask.defects[0]].kind
+    return _specs(scene, mask)[0].kind

@@ -45,12 +45,14 @@ class ViewMasks:
 
     Attributes:
         ids, clean_ids: Visible instance ids with and without defects, (H, W), uint32.
+        clean_position_mm: Part-local positions without defects, (H, W, 3), float32.
         amodal: For each labelled part its mask as if alone, by object index.
         defects: In the order of parts and their defects; empty ones are left out.
     """
 
     ids: np.ndarray
     clean_ids: np.ndarray
+    clean_position_mm: np.ndarray
     amodal: dict[int, np.ndarray]
     defects: tuple[DefectMask, ...]
 
@@ -107,7 +109,13 @@ def view_masks(scene: SceneSpec, source: LabelSource, seen: LabelBuffers) -> Vie
                         amodal=_placed(full | visible, window, whole),
                     )
                 )
-    return ViewMasks(ids=seen.ids, clean_ids=clean.ids, amodal=amodal, defects=tuple(masks))
+    return ViewMasks(
+        ids=seen.ids,
+        clean_ids=clean.ids,
+        clean_position_mm=clean.position_mm,
+        amodal=amodal,
+        defects=tuple(masks),
+    )
 
 
 def outline_mask(
@@ -115,7 +123,8 @@ def outline_mask(
 ) -> np.ndarray:
     """Return the pixels whose surface point lies inside a defect's outline, (H, W), bool.
 
-    The outline is widened to one pixel footprint, so that a hairline is continuous.
+    The outline is widened to half a pixel's step across it on either side, so that a
+    hairline is a continuous mask, also where the surface is seen at a slant.
     """
     mask = np.zeros(buffers.ids.shape, bool)
     rows, columns = np.nonzero((buffers.ids == instance) & (buffers.cut == 0))
@@ -127,12 +136,39 @@ def outline_mask(
     if not len(near.index):
         return mask
     rows, columns = rows[near.index], columns[near.index]
-    profile = kind_module(defect.kind).profile(defect, near.u_mm, near.v_mm)
-    footprint = buffers.depth_mm[rows, columns] / np.float32(min(camera.fx, camera.fy))
-    widen = np.maximum(0, 0.5 * footprint - profile.half_width_mm)
-    inside = profile.distance_mm <= widen
+    u, v = near.u_mm, near.v_mm
+    profile = kind_module(defect.kind).profile
+    at = profile(defect, u, v)
+    head_on = buffers.depth_mm[rows, columns] / np.float32(min(camera.fx, camera.fy))
+    reachable = at.distance_mm <= 12 * head_on
+    if not reachable.any():
+        return mask
+    pixels = np.full((2, *mask.shape), np.nan, np.float32)
+    pixels[0, rows, columns], pixels[1, rows, columns] = u, v
+    rows, columns, u, v = rows[reachable], columns[reachable], u[reachable], v[reachable]
+    step = np.float32(0.02)
+    du = profile(defect, u + step, v).distance_mm - profile(defect, u - step, v).distance_mm
+    dv = profile(defect, u, v + step).distance_mm - profile(defect, u, v - step).distance_mm
+    across = [
+        (du * _step(pixels[0], axis)[rows, columns] + dv * _step(pixels[1], axis)[rows, columns])
+        for axis in (0, 1)
+    ]
+    footprint = np.hypot(*across) / (2 * step)
+    footprint = np.where(np.isnan(footprint), head_on[reachable], footprint)
+    # A little over half: a line midway between two rows of pixel centres touches both.
+    widen = np.maximum(0, 0.55 * footprint - at.half_width_mm[reachable])
+    inside = at.distance_mm[reachable] <= widen
     mask[rows[inside], columns[inside]] = True
     return mask
+
+
+def _step(image: np.ndarray, axis: int) -> np.ndarray:
+    """Return the difference to the next pixel along an axis, or from the last where none is."""
+    difference = np.diff(image, axis=axis)
+    gap = np.full_like(np.take(image, [0], axis=axis), np.nan)
+    forward = np.concatenate([difference, gap], axis=axis)
+    backward = np.concatenate([gap, difference], axis=axis)
+    return np.where(np.isnan(forward), backward, forward)
 
 
 def removed_masks(
@@ -141,7 +177,7 @@ def removed_masks(
     """Return for each defect with missing material its pixels, shape (H, W), bool.
 
     They are where the undamaged part would be seen but its surface is gone, and where
-    the fracture surface is seen. Pixels go to the defect whose anchor is nearest.
+    the fracture surface is seen. Pixels go to the defect whose removed body is nearest.
     """
     indices = [d for d, x in enumerate(spec.defects) if x.missing_material]
     was = before.ids == instance
@@ -149,41 +185,50 @@ def removed_masks(
     moved = np.abs(now.position_mm - before.position_mm).max(axis=-1) > 0.05
     gone = was & (~same | moved)
     facet = (now.ids == instance) & (now.cut > 0)
-    anchors = np.array([spec.defects[d].anchor_mm for d in indices], np.float32)
-    offset = before.position_mm[..., None, :] - anchors if len(indices) > 1 else None
+    nearest = np.full(was.shape, np.inf, np.float32)
+    owner = np.zeros(was.shape, np.int32)
+    for d in indices:
+        defect = spec.defects[d]
+        offset = before.position_mm - np.asarray(defect.anchor_mm, np.float32)
+        size = max(defect.size_mm["length"] / 2, defect.size_mm["width"])
+        distance = np.sqrt(np.einsum("hwc,hwc->hw", offset, offset)) / np.float32(size)
+        closer = distance < nearest
+        nearest[closer], owner[closer] = distance[closer], d
     result = {}
-    for place, d in enumerate(indices):
-        mine = gone
-        if offset is not None:
-            mine = gone & (np.einsum("hwkc,hwkc->hwk", offset, offset).argmin(axis=2) == place)
-        result[d] = mine & ~facet | (facet & (now.cut == d + 1))
+    for d in indices:
+        result[d] = (gone & (owner == d) & ~facet) | (facet & (now.cut == d + 1))
     return result
 
 
-def merged(
-    masks: tuple[DefectMask, ...], scene: SceneSpec, seen: LabelBuffers, merge_mm: float
-) -> tuple[DefectMask, ...]:
-    """Join defects of one kind on one part whose visible surfaces are within `merge_mm`."""
+def merged(masks: ViewMasks, scene: SceneSpec, merge_mm: float) -> ViewMasks:
+    """Join defects of one kind on one part whose visible surfaces are within `merge_mm`.
+
+    Surfaces are those of the undamaged part, so that breaks have one too.
+    """
     if merge_mm <= 0:
         return masks
     groups: list[list[DefectMask]] = []
-    for mask in masks:
-        near = [g for g in groups if any(_close(m, mask, scene, seen, merge_mm) for m in g)]
+    for mask in masks.defects:
+        near = [g for g in groups if any(_close(m, mask, scene, masks, merge_mm) for m in g)]
         rest = [g for g in groups if g not in near]
         groups = [*rest, [m for g in near for m in g] + [mask]]
     joined = [_union(g) for g in groups]
-    return tuple(sorted(joined, key=lambda m: (m.object, m.defects)))
+    return replace(masks, defects=tuple(sorted(joined, key=lambda m: (m.object, m.defects))))
 
 
 def _close(
-    a: DefectMask, b: DefectMask, scene: SceneSpec, seen: LabelBuffers, merge_mm: float
+    a: DefectMask, b: DefectMask, scene: SceneSpec, masks: ViewMasks, merge_mm: float
 ) -> bool:
     if a.object != b.object:
         return False
     defects = scene.objects[a.object].defects
     if defects[a.defects[0]].kind != defects[b.defects[0]].kind:
         return False
-    gap, _ = cKDTree(seen.position_mm[a.visible]).query(seen.position_mm[b.visible])
+    on_part = masks.clean_ids == a.object + 1
+    first, second = a.visible & on_part, b.visible & on_part
+    if not (first.any() and second.any()):
+        return False
+    gap, _ = cKDTree(masks.clean_position_mm[first]).query(masks.clean_position_mm[second])
     return bool(gap.min() <= merge_mm)
 
 

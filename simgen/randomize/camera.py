@@ -15,7 +15,7 @@ from simgen.scene.spec import CameraSpec, PoseSpec
 class CameraRanges:
     """A camera that looks at where the parts came to rest; no lens distortion by default."""
 
-    distance_mm: Distribution = bounded(above=100)
+    distance_mm: Distribution = bounded(above=100, high=15_000)
     elevation_deg: Distribution = bounded(low=5, high=90)
     field_of_view_deg: Distribution = bounded(above=1, high=120)
     roll_deg: Distribution = bounded(low=-180, high=180)

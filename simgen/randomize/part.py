@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simgen.config import bounded
+from simgen.config import bounded, suggest
+from simgen.defects.place import require_choice
 from simgen.errors import ConfigError
+from simgen.finishes import FINISH_VALUES, FINISHES
 from simgen.geometry import Vec3
-from simgen.parts.build import size_keys
+from simgen.parts.build import SHAPES, size_keys
 from simgen.parts.draw import sample_shape
 from simgen.sampling import Distribution
 from simgen.scene.spec import FinishSpec, ObjectSpec
@@ -22,7 +24,7 @@ class FinishRanges:
 
     kind: str
     weight: float = bounded(1.0, low=0)
-    colours: tuple[tuple[float, float, float], ...]
+    colours: tuple[tuple[float, float, float], ...] = bounded(low=0, high=1, nonempty=True)
     tone: Distribution = bounded(above=0)
     roughness: Distribution = bounded(above=0, high=1)
     metalness: Distribution = bounded(low=0, high=1)
@@ -36,14 +38,14 @@ class PartRanges:
 
     weight: float = bounded(1.0, low=0)
     size_mm: dict[str, Distribution]
-    finishes: tuple[str, ...]
+    finishes: tuple[str, ...] = bounded(nonempty=True)
     process: Vec3 = (1.0, 0.0, 0.0)
 
 
 def check_parts(
     parts: Mapping[str, PartRanges], finishes: Mapping[str, FinishRanges], key: str
 ) -> None:
-    """Check that every size key and every finish exists.
+    """Check that parts can be drawn: shapes, size keys, finishes and weights.
 
     Args:
         parts: By kind, a key of `parts.build.SHAPES`.
@@ -51,22 +53,46 @@ def check_parts(
         key: Dotted config key of `parts`.
 
     Raises:
-        ConfigError: One does not.
+        ConfigError: A name is unknown, a size is missing, or no weight is above 0.
     """
+    require_choice({k: p.weight for k, p in parts.items()}, key)
     for kind, part in parts.items():
+        if kind not in SHAPES:
+            raise ConfigError(f"{key}.{kind}: no such shape{suggest(kind, SHAPES)}")
         known = size_keys(kind)
         for name in part.size_mm:
             if name not in known:
-                raise ConfigError(
-                    f"{key}.{kind}.size_mm.{name}: unknown key; "
-                    f"valid here: {', '.join(sorted(known))}"
-                )
+                raise ConfigError(f"{key}.{kind}.size_mm.{name}: unknown key{suggest(name, known)}")
+        for name, default in known.items():
+            if default is None and name not in part.size_mm:
+                raise ConfigError(f"{key}.{kind}.size_mm.{name}: required key is missing")
+        if not any(part.process):
+            raise ConfigError(f"{key}.{kind}.process: must not be all 0; [1, 0, 0] is along x")
         for name in part.finishes:
             if name not in finishes:
                 raise ConfigError(
                     f"{key}.{kind}.finishes: no finish {name!r}; "
                     f"scene.finishes has {', '.join(sorted(finishes))}"
                 )
+        require_choice({n: finishes[n].weight for n in part.finishes}, f"{key}.{kind}.finishes")
+
+
+def check_finish(finish: FinishRanges, key: str) -> None:
+    """Check a finish's kind and the names and signs of its values.
+
+    Raises:
+        ConfigError: One is unknown, or a value is negative, or a length is 0.
+    """
+    if finish.kind not in FINISHES:
+        raise ConfigError(f"{key}.kind: {finish.kind!r} is unknown{suggest(finish.kind, FINISHES)}")
+    known = FINISH_VALUES[finish.kind]
+    for name, distribution in (finish.values or {}).items():
+        if name not in known:
+            raise ConfigError(f"{key}.values.{name}: unknown key{suggest(name, known)}")
+        lowest = distribution.support()[0]
+        if lowest < 0 or (lowest == 0 and name.endswith("_mm") and name != "edge_mm"):
+            least = "above 0" if name.endswith("_mm") else "at least 0"
+            raise ConfigError(f"{key}.values.{name}: {lowest:g} is too small; it must be {least}")
 
 
 def pick(rng: np.random.Generator, entries: Mapping[str, PartRanges]) -> str:

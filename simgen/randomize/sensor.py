@@ -22,10 +22,10 @@ class SensorRanges:
 
 
 def sample_sensor(streams: Streams, ranges: SensorRanges) -> SensorSpec:
-    """Draw the camera's settings and this frame's noise."""
+    """Draw the camera's settings for a view, and this frame's exposure and noise."""
     rng = streams.view("sensor")
     return SensorSpec(
-        exposure=ranges.exposure.sample(rng),
+        exposure=ranges.exposure.sample(streams.frame("exposure")),
         contrast=ranges.contrast.sample(rng),
         vignetting=ranges.vignetting.sample(rng),
         defocus_px=ranges.defocus_px.sample(rng),

@@ -67,8 +67,8 @@ def require_fine_texels(scene: SceneSpec) -> None:
         if item.shape.texel_mm > TEXELS_A_PIXEL * pixel_mm:
             raise ConfigError(
                 f"texel_mm: {item.shape.texel_mm:g} is too coarse for {item.name!r}, where a pixel"
-                f" covers {pixel_mm:.3f} mm; set it to {0.9 * pixel_mm:.2f} (in inspection:"
-                " scene.texel_mm), or lower image.width and image.height"
+                f" covers {pixel_mm:.3f} mm; set the scene's texel_mm key to"
+                f" {0.9 * pixel_mm:.2g} or less, or lower the camera's resolution"
             )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from simgen.config.render import RendererConfig
 from simgen.defects.surface import SurfacePair
+from simgen.errors import RenderError
 from simgen.render.buffers import LabelBuffers, Window
 from simgen.render.context import describe, open_context, require_hardware
 from simgen.render.distortion import DistortedScene, DistortionMap
@@ -63,6 +64,12 @@ class Raster:
     def targets(self, width: int, height: int) -> "_Targets":
         """Return the framebuffers of an image size; the last few sizes are kept."""
         key = (width, height)
+        largest = int(self.context.info["GL_MAX_TEXTURE_SIZE"])
+        if max(key) * self.config.supersample > largest:
+            raise RenderError(
+                f"image.width, image.height: {width} x {height} at renderer.supersample="
+                f"{self.config.supersample} exceeds this driver's {largest}; lower one of them"
+            )
         if key not in self._targets:
             while len(self._targets) >= 3:
                 self._targets.pop(next(iter(self._targets))).release()
@@ -189,9 +196,12 @@ class RasterScene:
         targets = self._targets
         samples = targets.samples
         if samples > 1:
-            if self._label_key != (clean, window):
-                self._draw_labels(self._gpu.instances, clean, window)
-                self._label_key = (clean, window)
+            # Edges are found from a pixel's neighbours: one more all round.
+            camera = self._scene.camera
+            around = window.grown(1, camera.width, camera.height)
+            if self._label_key != (clean, around):
+                self._draw_labels(self._gpu.instances, clean, around)
+                self._label_key = (clean, around)
             self._mark_edges(window)
         self._shade(targets.single, clean, window, 1)
         if samples > 1:

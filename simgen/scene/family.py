@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -53,6 +54,12 @@ def load_family(name: str) -> SceneFamily:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise ConfigError(f"{path}: line {error.lineno}: {error.msg}") from None
+    except Exception as error:
+        lines = [
+            f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)
+        ]
+        where = f"line {lines[-1]}: " if lines else ""
+        raise ConfigError(f"{path}: {where}{type(error).__name__}: {error}") from None
     missing = [n for n in _OFFERED if not hasattr(module, n)]
     if missing:
         raise ConfigError(f"{path}: a scene must define {', '.join(missing)}; see CONTRIBUTING.md")

@@ -73,7 +73,11 @@ class DefectSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSpec:
-    """A thing in the scene; with a `category` it is a labelled part, without one a prop."""
+    """A thing in the scene; with a `category` it is a labelled part, without one a prop.
+
+    `casts_shadow=False` is for ground: it lies under everything, so it neither shades nor
+    hides any other object.
+    """
 
     name: str
     shape: ShapeSpec
