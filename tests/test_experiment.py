@@ -142,6 +142,13 @@ def test_train_then_evaluate_reads_val_unless_told_otherwise(folders: Path, caps
     result = json.loads((folder / "evaluation-holdout.json").read_text())
     assert np.isfinite(result["runs"][0]["coco_ap50"])
 
+    # A picture that it was trained on may not judge it, under whatever name it comes back.
+    images = folders / "real" / "tiles" / "images"
+    judge = next(images.glob("holdout_*"))
+    judge.write_bytes(next(images.glob("train_*")).read_bytes())
+    with pytest.raises(DatasetError, match="is the same picture as"):
+        evaluate.run([*arguments, "split=holdout"], None)
+
 
 def test_the_shipped_experiment_is_valid() -> None:
     config = parse(ExperimentConfig, compose("experiment", ["+experiment=magnetic_tile_small"]))

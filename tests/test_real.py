@@ -99,11 +99,12 @@ def test_without_its_log_the_holdout_stays_closed(real: RealConfig, tmp_path: Pa
 
 def test_a_photograph_that_was_trained_on_cannot_judge(real: RealConfig) -> None:
     train, val = load_real(real, "train"), load_real(real, "val")
-    refuse_shared_photographs(val, train)
+    trained_on = {i.content_sha256: str(i.file) for i in train.images}
+    refuse_shared_photographs(val, trained_on)
     copy = real.folder / "images" / "val_1.png"
     copy.write_bytes((real.folder / "images" / "train_1.png").read_bytes())
     with pytest.raises(DatasetError, match="same picture"):
-        refuse_shared_photographs(load_real(real, "val"), train)
+        refuse_shared_photographs(load_real(real, "val"), trained_on)
 
 
 def _share_part(data: dict) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from simgen.config import compose, parse
 from simgen.errors import DatasetError
 from simgen.evaluate.config import METRICS, EvaluateConfig
-from simgen.evaluate.holdout import load_for_evaluation
+from simgen.evaluate.holdout import load_for_evaluation, refuse_shared_photographs
 from simgen.evaluate.judge import judge
 from simgen.evaluate.real import detect
 from simgen.train.config import REAL
@@ -55,6 +55,7 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         log=Path(config.evaluate.holdout_log),
         purpose={"command": "evaluate", "run": str(finished.folder)},
     )
+    refuse_shared_photographs(photographs, finished.trained_on())
     result = judge(
         photographs.images,
         [detect(finished, photographs, split)],

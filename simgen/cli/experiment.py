@@ -46,7 +46,9 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
             "runs": [r.record["config_sha256"] for r in runs],
         },
     )
-    refuse_shared_photographs(photographs, *sources.values())
+    for source in sources.values():
+        trained_on = {i.content_sha256: str(i.file) for i in source.images}
+        refuse_shared_photographs(photographs, trained_on)
     found = [detect(r, photographs, settings.split) for r in runs]
     judged = judge(photographs.images, found, classes, settings, config.control)
 

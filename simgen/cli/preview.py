@@ -55,7 +55,8 @@ def _compare(value: object) -> Path | None:
     path = Path(str(value))
     if not path.is_file():
         raise ConfigError(f"compare: {path} is not a file; name the COCO file of real photographs")
-    if "holdout" in path.stem:
+    # Also behind a link or in another spelling.
+    if "holdout" in path.resolve().stem.lower() or "holdout" in path.stem.lower():
         raise ConfigError(f"compare: {path} is the holdout, for evaluation only; use train.json")
     return path
 

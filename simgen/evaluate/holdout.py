@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simgen.errors import ConfigError, DatasetError
-from simgen.train.images import LabelledImage, Source
+from simgen.train.images import Source
 from simgen.train.real import RealConfig, check_splits, load_real, read_split
 
 
@@ -45,6 +45,8 @@ def load_for_evaluation(
         "holdout_json_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         **purpose,
     }
+    if log.exists() and not log.is_file():
+        raise ConfigError(f"evaluate.holdout_log: {log} is not a regular file; choose another file")
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as stream:
@@ -56,20 +58,19 @@ def load_for_evaluation(
     return read_split(config, "holdout", rename)
 
 
-def refuse_shared_photographs(judged: Source, *trained: Source) -> None:
-    """Check that no photograph that judges was trained on, by content.
+def refuse_shared_photographs(judged: Source, trained_on: Mapping[str, str]) -> None:
+    """Check that no photograph that judges was trained on, by the content of its pixels.
+
+    Args:
+        judged: What judges.
+        trained_on: Content hash of every training picture, and the file to name.
 
     Raises:
         DatasetError: One was.
     """
-    known = {_content(i): i for source in trained for i in source.images}
     for image in judged.images:
-        twin = known.get(_content(image))
+        twin = trained_on.get(image.content_sha256)
         if twin is not None:
             raise DatasetError(
-                f"{image.file} is the same picture as {twin.file}, which is trained on; remove one"
+                f"{image.file} is the same picture as {twin}, which is trained on; remove one"
             )
-
-
-def _content(image: LabelledImage) -> bytes:
-    return hashlib.sha256(repr(image.pixels.shape).encode() + image.pixels.tobytes()).digest()

@@ -1,5 +1,6 @@
 """What a detector trains on and is judged by: images in memory with their labelled objects."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,12 @@ class LabelledImage:
     part: str
     objects: tuple[LabelledObject, ...] = ()
     attributes: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def content_sha256(self) -> str:
+        """Hash of the decoded pixels: the same picture under any name or file format."""
+        data = repr(self.pixels.shape).encode() + self.pixels.tobytes()
+        return hashlib.sha256(data).hexdigest()
 
     @property
     def is_clean(self) -> bool:

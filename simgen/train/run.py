@@ -23,6 +23,7 @@ from simgen.train.weights import SHA256
 from simgen.train.yolo import YoloTrainer
 
 _WEIGHTS = "weights.pt"
+_TRAINED_ON = "trained_on.json"
 _PACKAGES = ("torch", "torchvision", "ultralytics", "numpy", "opencv-python")
 
 
@@ -92,6 +93,18 @@ class Run:
     def classes(self) -> tuple[str, ...]:
         """What it detects."""
         return tuple(self.record["classes"])
+
+    def trained_on(self) -> dict[str, str]:
+        """Return the pictures that it was trained on: content hash to file.
+
+        Raises:
+            DatasetError: The list is missing or broken.
+        """
+        file = self.folder / _TRAINED_ON
+        try:
+            return dict(json.loads(file.read_text()))
+        except (OSError, ValueError) as error:
+            raise DatasetError(f"{file}: cannot be read ({error}); train the run again") from None
 
     def detector(self, config: TrainConfig) -> TrainedDetector:
         """Return the trained detector.
@@ -203,6 +216,8 @@ def train_run(job: TrainJob, sources: Mapping[str, Source]) -> Run:
     detector.save(folder / _WEIGHTS)
     # Where the photographs lie decides nothing, so it is no part of the hash.
     record = {**inputs, "real": to_plain(job.real), "config_sha256": digest, "last": last}
+    trained_on = {i.content_sha256: str(i.file) for name in mix for i in sources[name].images}
+    (folder / _TRAINED_ON).write_text(json.dumps(trained_on, indent=1))
     # Written last and whole: a folder with run.json is a finished run.
     part = folder / "run.json.part"
     part.write_text(json.dumps(record, indent=1))
@@ -213,9 +228,13 @@ def train_run(job: TrainJob, sources: Mapping[str, Source]) -> Run:
 def find_run(folder: Path) -> Run | None:
     """Return the finished run in a folder, or None."""
     try:
-        return Run(folder=folder, record=json.loads((folder / "run.json").read_text()))
+        record = json.loads((folder / "run.json").read_text())
     except (OSError, ValueError):
         return None
+    needed = {"arm", "seed", "classes", "train", "real", "config_sha256"}
+    if not isinstance(record, dict) or not needed <= record.keys():
+        return None
+    return Run(folder=folder, record=record)
 
 
 def _versions() -> dict[str, str]:
