@@ -16,6 +16,7 @@ from simgen.defects.place import KindRanges, check_kinds, keep_apart, parse_kind
 from simgen.geometry import axis_rotation, look_at, quaternion_of, to_vec3
 from simgen.parts.build import build_mesh
 from simgen.parts.sites import Site, pick_site
+from simgen.randomize.camera import centred
 from simgen.sampling import Distribution, Streams, sample_count
 from simgen.scene.spec import (
     CameraSpec,
@@ -275,16 +276,7 @@ def sample_camera(rng: np.random.Generator, ranges: CameraRanges, image: ImageCo
     distance = ranges.distance_mm.sample(rng)
     focal = ranges.px_per_mm.sample(rng) * distance
     eye = (0.0, 0.0, distance)
-    down = look_at(eye, (0.0, 0.0, 0.0))
-    return CameraSpec(
-        width=image.width,
-        height=image.height,
-        fx=focal,
-        fy=focal,
-        cx=(image.width - 1) / 2,
-        cy=(image.height - 1) / 2,
-        pose=PoseSpec(position_mm=eye, quaternion=quaternion_of(down)),
-    )
+    return centred(image, focal, eye, look_at(eye, (0.0, 0.0, 0.0)))
 
 
 def sample_lights(rng: np.random.Generator, ranges: LightRanges) -> tuple[LightSpec, ...]:

@@ -1,12 +1,12 @@
 """A pinhole camera that looks down at what came to rest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from simgen.config import bounded
 from simgen.config.render import ImageConfig
-from simgen.geometry import look_at, quaternion_of, to_vec3
+from simgen.geometry import Vec3, look_at, quaternion_of, to_vec3
 from simgen.sampling import Constant, Distribution
 from simgen.scene.spec import CameraSpec, PoseSpec
 
@@ -47,16 +47,26 @@ def sample_camera(
     rotation = look_at(eye, to_vec3(target), ranges.roll_deg.sample(rng))
     half = np.deg2rad(ranges.field_of_view_deg.sample(rng)) / 2
     focal = float(max(image.width, image.height) / 2 / np.tan(half))
-    k1, k2, p1, p2, k3 = (
-        float(d.sample(rng)) for d in (ranges.k1, ranges.k2, ranges.p1, ranges.p2, ranges.k3)
-    )
+    lens = (ranges.k1, ranges.k2, ranges.p1, ranges.p2, ranges.k3)
+    k1, k2, p1, p2, k3 = (float(d.sample(rng)) for d in lens)
+    return replace(centred(image, focal, eye, rotation), distortion=(k1, k2, p1, p2, k3))
+
+
+def centred(image: ImageConfig, focal_px: float, eye_mm: Vec3, rotation: np.ndarray) -> CameraSpec:
+    """Return a camera without distortion whose optical axis meets the image's middle.
+
+    Args:
+        image: Its size.
+        focal_px: Focal length in pixels.
+        eye_mm: Position in the world.
+        rotation: World from camera, shape (3, 3), as `look_at` gives it.
+    """
     return CameraSpec(
         width=image.width,
         height=image.height,
-        fx=focal,
-        fy=focal,
+        fx=focal_px,
+        fy=focal_px,
         cx=(image.width - 1) / 2,
         cy=(image.height - 1) / 2,
-        pose=PoseSpec(position_mm=eye, quaternion=quaternion_of(rotation)),
-        distortion=(k1, k2, p1, p2, k3),
+        pose=PoseSpec(position_mm=eye_mm, quaternion=quaternion_of(rotation)),
     )
