@@ -40,7 +40,7 @@ from simgen.scene.spec import (
 )
 
 UP: Vec3 = (0.0, 0.0, 1.0)
-PROP_TEXEL_MM = 0.5
+PROP_TEXEL_MM = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,7 @@ def sample_support(
     bench = ObjectSpec(
         name="bench",
         shape=ShapeSpec(
-            kind="bench", size_mm={"length": 840.0, "width": 840.0, "thickness": 20.0}, texel_mm=1.0
+            kind="bench", size_mm={"length": 840.0, "width": 840.0, "thickness": 20.0}, texel_mm=1.4
         ),
         finish=sample_finish(rng, ranges.bench, (1.0, 0.0, 0.0)),
         body="fixed",
@@ -148,7 +148,7 @@ def sample_support(
         shape=ShapeSpec(
             kind="tray",
             size_mm={"length": side, "width": 0.8 * side, "height": float(rng.uniform(12, 30))},
-            texel_mm=0.6,
+            texel_mm=0.8,
         ),
         finish=sample_finish(rng, ranges.tray, (1.0, 0.0, 0.0)),
         body="fixed",

@@ -38,7 +38,7 @@ class RendererConfig:
     name: Literal["raster"] = "raster"
     allow_software: bool = False
     supersample: int = bounded(2, low=1, high=4)
-    shadow_map: int = bounded(1024, low=128, high=8192)
+    shadow_map: int = bounded(768, low=128, high=8192)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

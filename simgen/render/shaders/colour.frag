@@ -77,7 +77,7 @@ float shadow(int k, vec3 p, vec3 n) {
     float here = c.w, blockers = 0.0, count = 0.0;
     // A blocker at the near plane can hide the light from at most this far aside.
     float reach = info.z * (here - info.x) / (here * info.x);
-    for (int i = 1; i < 24; i += 2) {
+    for (int i = 1; i < 24; i += 3) {
         vec2 at = q.xy + spin * TAPS[i] * reach;
         float z = k == 0 ? texture(shadow_raw_0, at).r : texture(shadow_raw_1, at).r;
         if (z < q.z) {
@@ -87,12 +87,12 @@ float shadow(int k, vec3 p, vec3 n) {
         }
     }
     // Software rasterizers skip a loop, not a branch: no taps where the light is all there or none.
-    int taps = count > 0.0 && count < 12.0 ? 24 : 0;
+    int taps = count > 0.0 && count < 8.0 ? 16 : 0;
     float blocker = blockers / max(count, 1.0);
     float radius = clamp(info.z * (here - blocker) / max(blocker, 1.0) / here, 0.0007, 0.12);
     float sum = 0.0;
-    for (int i = 0; i < taps; ++i) sum += lit(q.xy + spin * TAPS[i] * radius, q.z, k);
-    return taps > 0 ? sum / 24.0 : (count > 0.0 ? 0.0 : 1.0);
+    for (int i = 0; i < taps; ++i) sum += lit(q.xy + spin * TAPS[i] * (1.22 * radius), q.z, k);
+    return taps > 0 ? sum / 16.0 : (count > 0.0 ? 0.0 : 1.0);
 }
 
 float sky_visibility(vec3 p, vec3 n) {
