@@ -1,5 +1,7 @@
 """Procedural surroundings, prefiltered for image-based lighting."""
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import erf
 
@@ -21,30 +23,43 @@ def prefiltered(spec: EnvironmentSpec) -> np.ndarray:
         Shape (levels + 1, HEIGHT, WIDTH, 3), float32; row 0 is straight up, column 0
         begins at azimuth 0 and azimuths run counter-clockwise.
     """
-    elevation = (0.5 - (np.arange(HEIGHT) + 0.5) / HEIGHT) * np.pi
-    azimuth = (np.arange(WIDTH) + 0.5) / WIDTH * 2 * np.pi
-    az, el = np.meshgrid(azimuth, elevation)
-    directions = np.stack([np.cos(el) * np.cos(az), np.cos(el) * np.sin(az), np.sin(el)], axis=-1)
+    directions, cosine = _sphere()
     layers = []
     for level in range(ROUGHNESS_LEVELS):
         roughness = (level / (ROUGHNESS_LEVELS - 1)) ** 2
         # The mirror direction turns twice as far as the microfacet.
         layers.append(_radiance(spec, directions, blur_rad=1.1 * roughness + 0.01))
-    sharp = layers[0].reshape(-1, 3)
-    flat = directions.reshape(-1, 3)
-    weight = np.cos(el).reshape(-1) * (np.pi / HEIGHT) * (2 * np.pi / WIDTH)
-    coarse = directions[2::4, 2::4].reshape(-1, 3)
-    irradiance = (np.clip(coarse @ flat.T, 0, None) * weight) @ sharp / np.pi
-    small = irradiance.reshape(HEIGHT // 4, WIDTH // 4, 3)
-    layers.append(_enlarge(small))
+    irradiance = cosine @ layers[0].reshape(-1, 3)
+    layers.append(_enlarge(irradiance.reshape(HEIGHT // 4, WIDTH // 4, 3)))
     return np.stack(layers).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _sphere() -> tuple[np.ndarray, np.ndarray]:
+    """Return the map's directions and the cosine-weighted mean as a matrix.
+
+    Shapes (HEIGHT, WIDTH, 3) and (HEIGHT * WIDTH / 16, HEIGHT * WIDTH), float32; the
+    matrix takes radiance to its mean seen by every fourth row's and column's direction.
+    """
+    elevation = (0.5 - (np.arange(HEIGHT) + 0.5) / HEIGHT) * np.pi
+    azimuth = (np.arange(WIDTH) + 0.5) / WIDTH * 2 * np.pi
+    az, el = np.meshgrid(azimuth, elevation)
+    directions = np.stack([np.cos(el) * np.cos(az), np.cos(el) * np.sin(az), np.sin(el)], axis=-1)
+    weight = np.cos(el).reshape(-1) * (np.pi / HEIGHT) * (2 * np.pi / WIDTH) / np.pi
+    coarse = directions[2::4, 2::4].reshape(-1, 3)
+    cosine = np.clip(coarse @ directions.reshape(-1, 3).T, 0, None) * weight
+    directions, cosine = directions.astype(np.float32), cosine.astype(np.float32)
+    directions.flags.writeable = cosine.flags.writeable = False
+    return directions, cosine
 
 
 def _radiance(spec: EnvironmentSpec, directions: np.ndarray, blur_rad: float) -> np.ndarray:
     height = directions[..., 2:3]
     wide = np.hypot(0.25, blur_rad)
-    up = 0.5 * (1 + erf(height / (wide * np.sqrt(2))))
-    zenith, horizon, ground = (np.asarray(c) for c in (spec.zenith, spec.horizon, spec.ground))
+    up = 0.5 * (1 + erf(height / np.float32(wide * np.sqrt(2))))
+    zenith, horizon, ground = (
+        np.asarray(c, np.float32) for c in (spec.zenith, spec.horizon, spec.ground)
+    )
     sky = horizon + (zenith - horizon) * np.clip(height, 0, 1)
     radiance = ground + (sky - ground) * up
     for panel in spec.panels:
@@ -56,16 +71,16 @@ def _radiance(spec: EnvironmentSpec, directions: np.ndarray, blur_rad: float) ->
 
 def _panel(panel: PanelSpec, directions: np.ndarray, blur_rad: float) -> np.ndarray:
     az, el = np.deg2rad(panel.azimuth_deg), np.deg2rad(panel.elevation_deg)
-    centre = np.array([np.cos(el) * np.cos(az), np.cos(el) * np.sin(az), np.sin(el)])
-    right = np.array([-np.sin(az), np.cos(az), 0.0])
+    centre = np.array([np.cos(el) * np.cos(az), np.cos(el) * np.sin(az), np.sin(el)], np.float32)
+    right = np.array([-np.sin(az), np.cos(az), 0.0], np.float32)
     top = np.cross(centre, right)
     ahead = directions @ centre
     x = np.arctan2(directions @ right, np.maximum(ahead, 1e-3))
     y = np.arctan2(directions @ top, np.maximum(ahead, 1e-3))
     result = np.where(ahead > 0, panel.radiance, 0.0)
     for angle, size in ((x, panel.width_deg), (y, panel.height_deg)):
-        half = np.deg2rad(size) / 2
-        width = np.hypot(panel.softness * half, blur_rad) * np.sqrt(2)
+        half = np.float32(np.deg2rad(size) / 2)
+        width = np.float32(np.hypot(panel.softness * half, blur_rad) * np.sqrt(2))
         result = result * 0.5 * (erf((angle + half) / width) - erf((angle - half) / width))
     return result
 
