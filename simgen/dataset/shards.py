@@ -261,13 +261,18 @@ def _host() -> str:
 
 
 def _alive(pid: int) -> bool:
+    """Whether a process may still write; one that is dead but not reaped may not."""
     try:
         os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state not in ("Z", "X")
+    except FileNotFoundError:
+        # Gone between the two calls, or a system without /proc.
+        return not Path("/proc/self/stat").exists()
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
 
 
 def _pretty(value: Any) -> bytes:
