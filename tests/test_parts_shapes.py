@@ -26,6 +26,18 @@ FLANGE = {
 BRACKET = {"leg_a": 60.0, "leg_b": 45.0, "width": 40.0, "thickness": 3.0, "bend": 3.0}
 TILE = {"radius": 40.0, "width": 30.0, "length": 40.0, "thickness": 5.0}
 TRAY = {"length": 300.0, "width": 200.0, "height": 40.0, "wall": 3.0, "floor": 2.0}
+GEAR = {"module": 2.0, "teeth": 24.0, "width": 12.0, "bore": 14.0}
+RECESSED = {"recess": 3.0, "holes": 4.0, "hole": 4.0, "keyway": 4.0, "tooth_chamfer": 0.3}
+RACEWAY = {"width": 15.0, "wall": 5.0, "groove_radius": 4.2, "groove_depth": 1.7}
+SHAFT = {
+    "diameter": 38.0,
+    "length": 18.0,
+    "lead": 20.0,
+    "starts": 2.0,
+    "groove_width": 6.2,
+    "groove_depth": 2.0,
+    "groove_radius": 4.0,
+}
 CABLE = {"length": 200.0, "radius": 3.0, "bend": 120.0}
 
 EVERY = [
@@ -44,14 +56,25 @@ EVERY = [
     ("bench", {"length": 600.0, "width": 400.0, "thickness": 20.0}),
     ("box", {"length": 30.0, "width": 20.0, "height": 10.0}),
     ("box", {"length": 30.0, "width": 20.0, "height": 10.0, "chamfer": 1.0}),
+    ("gear", GEAR),
+    ("gear", GEAR | RECESSED),
+    ("gear", GEAR | {"module": 1.0, "teeth": 40.0, "chamfer": 0.0}),
+    ("gear", GEAR | RECESSED | {"module": 4.0, "teeth": 13.0, "hub_diameter": 22.0, "rim": 3.0}),
+    ("hex_bolt", {"diameter": 10.0, "length": 30.0}),
+    ("hex_bolt", {"diameter": 6.0, "length": 30.0, "thread_length": 15.0, "washer": 0.0}),
+    ("hex_nut", {"diameter": 10.0}),
+    ("bearing_outer_ring", RACEWAY | {"diameter": 62.0}),
+    ("bearing_inner_ring", RACEWAY | {"bore": 30.0}),
     ("cylinder", {"radius": 10.0, "length": 30.0}),
     ("cylinder", {"radius": 10.0, "length": 30.0, "chamfer": 1.0}),
     ("sphere", {"radius": 10.0}),
     ("screwdriver", {"length": 180.0, "handle_diameter": 28.0}),
     ("cable", CABLE),
+    ("shaft", SHAFT),
+    ("shaft", SHAFT | {"starts": 1.0, "lead": 9.0, "groove_radius": 0.0, "lip": 0.0}),
     ("gripper_finger", {"length": 80.0, "width": 20.0, "thickness": 12.0}),
 ]
-STRETCHED = {"bench", "cable", "sphere", "tray"}
+STRETCHED = {"bench", "cable", "shaft", "sphere", "tray"}
 
 
 def mesh_of(kind: str, size: dict[str, float]) -> PartMesh:

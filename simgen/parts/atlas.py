@@ -10,6 +10,7 @@ from simgen.parts.chart import Chart
 
 GUTTER_TEXELS = 4
 MAX_MAP_TEXELS = 4096
+_MANY = 150
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,9 @@ def pack(charts: Sequence[Chart], texel_mm: float) -> Atlas:
     area = float((sizes[:, 0] * sizes[:, 1]).sum())
     best: tuple[float, int, int, np.ndarray] | None = None
     for stretch in (1.05, 1.25, 1.5, 1.8, 2.2):
+        # Many small charts pack well whatever the width.
+        if best is not None and len(sizes) > _MANY:
+            break
         width = _round_up(min(max(np.sqrt(area) * stretch, sizes[:, 0].max()), MAX_MAP_TEXELS))
         corners = _skyline(sizes, order, width)
         height = _round_up((corners[:, 1] + sizes[:, 1]).max())

@@ -5,6 +5,7 @@ import inspect
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,25 +13,38 @@ import numpy as np
 from simgen.errors import ConfigError
 from simgen.parts.arc_tile import arc_tile
 from simgen.parts.atlas import pack
+from simgen.parts.bearing import bearing_inner_ring, bearing_outer_ring
 from simgen.parts.bracket import bracket
 from simgen.parts.chart import SHARP_DEG, Chart
+from simgen.parts.features import FEATURES
+from simgen.parts.file_part import file_part
+from simgen.parts.gear import gear
+from simgen.parts.hexagon import hex_bolt, hex_nut
 from simgen.parts.mesh import PartMesh
 from simgen.parts.plate import gripper_finger, plate
 from simgen.parts.props import bench, box, cable, tray
 from simgen.parts.revolve import cylinder, flange, screwdriver, sphere
-from simgen.scene.spec import ShapeSpec, to_json
+from simgen.parts.shaft import shaft
+from simgen.scene.spec import FileSpec, ShapeSpec, to_json
 
+FILE_KIND = "file"
 SHAPES: dict[str, Callable[..., list[Chart]]] = {
     "arc_tile": arc_tile,
+    "bearing_inner_ring": bearing_inner_ring,
+    "bearing_outer_ring": bearing_outer_ring,
     "bench": bench,
     "box": box,
     "bracket": bracket,
     "cable": cable,
     "cylinder": cylinder,
     "flange": flange,
+    "gear": gear,
     "gripper_finger": gripper_finger,
+    "hex_bolt": hex_bolt,
+    "hex_nut": hex_nut,
     "plate": plate,
     "screwdriver": screwdriver,
+    "shaft": shaft,
     "sphere": sphere,
     "tray": tray,
 }
@@ -41,7 +55,8 @@ def build_mesh(shape: ShapeSpec) -> PartMesh:
 
     Raises:
         ConfigError: The kind or a size key is unknown or missing, or a size makes no shape.
-        AssetError: `texel_mm` is too fine for a map of 4096 texels a side.
+        AssetError: `texel_mm` is too fine for a map of 4096 texels a side, or the shape's
+            file is missing, has changed or makes no part.
     """
     check_shape(shape)
     return _build_cached(to_json(shape))
@@ -55,6 +70,8 @@ def check_shape(shape: ShapeSpec) -> None:
     """
     if not (math.isfinite(shape.texel_mm) and shape.texel_mm > 0):
         raise ConfigError(f"shape.texel_mm: {shape.texel_mm:g} must be above 0")
+    if (shape.kind == FILE_KIND) != (shape.file is not None):
+        raise ConfigError(f"shape.file: goes with kind {FILE_KIND!r}, not with {shape.kind!r}")
     known = size_keys(shape.kind)
     for key, value in shape.size_mm.items():
         name = f"shape.size_mm.{key}"
@@ -74,6 +91,8 @@ def size_keys(kind: str) -> dict[str, float | None]:
     Raises:
         ConfigError: No such kind.
     """
+    if kind == FILE_KIND:
+        return {}
     if kind not in SHAPES:
         raise ConfigError(f"shape.kind: no shape {kind!r}{_nearest(kind, SHAPES)}")
     parameters = inspect.signature(SHAPES[kind]).parameters.values()
@@ -113,11 +132,14 @@ def join(charts: Sequence[Chart], texel_mm: float) -> PartMesh:
 def _build_cached(text: str) -> PartMesh:
     plain = json.loads(text)
     kind, size, texel_mm = plain["kind"], plain["size_mm"], plain["texel_mm"]
+    if plain["file"] is not None:
+        return file_part(FileSpec(**plain["file"]), texel_mm)
     try:
         charts = SHAPES[kind](**size)
     except ConfigError as error:
         raise ConfigError(f"shape {kind}: {error}") from None
-    return join(charts, texel_mm)
+    mesh = join(charts, texel_mm)
+    return replace(mesh, features=tuple(FEATURES[kind](**size))) if kind in FEATURES else mesh
 
 
 def _creases(vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -126,7 +126,7 @@ def strip(
         max_length_mm: No piece is longer, so that the atlas stays compact.
     """
     low, up = _unroll(lower, upper)
-    cuts = _best_cuts(low, up, max_length_mm)
+    cuts = best_cuts(low, up, max_length_mm)
     charts = []
     for i, j in pairwise(cuts):
         part = slice(i, j + 1)
@@ -179,27 +179,35 @@ def wall(lower: np.ndarray, upper: np.ndarray, *, max_length_mm: float = np.inf)
 
 def _unroll(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lay the band flat, as complex numbers: triangles (l, u', u) and (l, l', u') in turn."""
-    n = len(lower)
-    low, up = np.zeros(n, complex), np.zeros(n, complex)
     across = np.linalg.norm(upper - lower, axis=1)
     along_low = np.linalg.norm(np.diff(lower, axis=0), axis=1)
     along_up = np.linalg.norm(np.diff(upper, axis=0), axis=1)
     diagonal = np.linalg.norm(upper[1:] - lower[:-1], axis=1)
-    up[0] = 1j * across[0]
-    for i in range(n - 1):
-        up[i + 1] = _third_corner(low[i], up[i], diagonal[i], along_up[i], side=-1)
-        low[i + 1] = _third_corner(low[i], up[i + 1], along_low[i], across[i + 1], side=-1)
-    return low, up
+    # Each triangle turns and scales the side that it shares with the one before.
+    to_diagonal = _third_corner(diagonal, along_up, across[:-1])
+    to_low = _third_corner(along_low, across[1:], diagonal)
+    side = 1j * across[0] * np.cumprod(np.append(1.0, (1 - to_low) * to_diagonal))
+    low = np.append(0.0, np.cumsum(to_low * to_diagonal * side[:-1]))
+    return low, low + side
 
 
-def _third_corner(a: complex, b: complex, to_a: float, to_b: float, *, side: int) -> complex:
-    base = abs(b - a)
+def _third_corner(to_a: np.ndarray, to_b: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Return the corner on the right of triangles from 0 to 1, whose sides are given, as x + iy."""
     x = (to_a**2 - to_b**2 + base**2) / (2 * base)
-    y = np.sqrt(max(to_a**2 - x**2, 0.0))
-    return a + (b - a) / base * complex(x, side * y)
+    y = np.sqrt(np.maximum(to_a**2 - x**2, 0.0))
+    return (x - 1j * y) / base
 
 
-def _best_cuts(low: np.ndarray, up: np.ndarray, max_length_mm: float) -> np.ndarray:
+def best_cuts(low: np.ndarray, up: np.ndarray, max_length_mm: float) -> np.ndarray:
+    """Return where to cut a band so that its pieces fill their rectangles best.
+
+    Args:
+        low, up: The band's borders laid flat as x + iy, shape (N,).
+        max_length_mm: No piece is longer.
+
+    Returns:
+        Indices from 0 to N - 1, both included.
+    """
     segments = len(low) - 1
     middle = (low + up) / 2
     steps = np.diff(middle)
@@ -213,13 +221,28 @@ def _best_cuts(low: np.ndarray, up: np.ndarray, max_length_mm: float) -> np.ndar
     best, best_cost = np.array([0, segments]), np.inf
     for count in candidates:
         cuts = np.round(np.linspace(0, segments, count + 1)).astype(int)
-        cost = 0.0
-        for i, j in pairwise(cuts):
-            flat = _along_x(low[i : j + 1], up[i : j + 1])
-            cost += (np.ptp(flat.real) + _GUTTER_GUESS_MM) * (np.ptp(flat.imag) + _GUTTER_GUESS_MM)
+        cost = float((_extents(low, up, cuts) + _GUTTER_GUESS_MM).prod(axis=0).sum())
         if cost < best_cost:
             best, best_cost = cuts, cost
     return best
+
+
+def _extents(low: np.ndarray, up: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Return the pieces' sizes along and across their chords, shape (2, len(cuts) - 1)."""
+    first, last = cuts[:-1], cuts[1:]
+    chord = (low + up)[last] - (low + up)[first]
+    chord[np.abs(chord) < 1e-9] = 1.0
+    # A cut belongs to the pieces on both sides.
+    count = last - first + 1
+    start = np.cumsum(count) - count
+    at = np.arange(count.sum()) + np.repeat(first - start, count)
+    turn = np.repeat(np.conj(chord) / np.abs(chord), count)
+    laid = np.stack([low[at] * turn, up[at] * turn])
+    sizes = []
+    for part in (laid.real, laid.imag):
+        top = np.maximum.reduceat(part.max(axis=0), start)
+        sizes.append(top - np.minimum.reduceat(part.min(axis=0), start))
+    return np.stack(sizes)
 
 
 def _along_x(low: np.ndarray, up: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simgen.geometry import Vec3, to_vec3
-from simgen.parts.mesh import PartMesh, TexelTable
+from simgen.parts.mesh import Feature, PartMesh, TexelTable
 
 _TRIES = 64
 
@@ -22,6 +22,8 @@ class Site:
         tangent: Unit vector along the surface, as near to the process direction as it gets.
         edge_mm: Distance along the surface to the nearest sharp edge; `texels.FAR_MM` for none.
         edge_direction: Unit vector along the surface toward that edge, zero for none.
+        tone: Mean linear brightness of the finish, in [0, 1].
+        feature: The hole, tooth or the like that this is the place of, if any.
     """
 
     anchor_mm: Vec3
@@ -29,6 +31,21 @@ class Site:
     tangent: Vec3
     edge_mm: float
     edge_direction: Vec3
+    tone: float = 0.4
+    feature: Feature | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a defect kind occurs by itself; a module says it as `PLACEMENT`.
+
+    Attributes:
+        edge_mm: Nearest and farthest distance to a sharp edge, mm.
+        on_feature: On a hole, a tooth or the like, rather than anywhere on the surface.
+    """
+
+    edge_mm: tuple[float, float] = (1.5, math.inf)
+    on_feature: bool = False
 
 
 def pick_site(
@@ -73,6 +90,69 @@ def pick_site(
         if _centre_on_chart(mesh, int(table.columns[texel]), int(table.rows[texel])):
             return _site(table, texel, process_direction)
     return None
+
+
+def pick_feature(
+    rng: np.random.Generator,
+    mesh: PartMesh,
+    *,
+    facing: Sequence[Vec3] = (),
+    cone_deg: float = 60.0,
+    process_direction: Vec3 = (0.0, 1.0, 0.0),
+    where: Callable[[TexelTable], np.ndarray] | None = None,
+) -> Site | None:
+    """Draw one of a part's features as a site; a hole that goes through is seen from both ends.
+
+    Args:
+        facing, cone_deg, process_direction: See `pick_site`.
+        where: Predicate, texel table to a mask; a feature fits where the nearest texel of
+            the surface around it does.
+
+    Returns:
+        The site, or None where no feature faces the right way.
+    """
+    limit = math.cos(math.radians(cone_deg))
+    fits = []
+    for feature in mesh.features:
+        through = feature.size_mm.get("through_mm", 0.0)
+        ends = [(feature.anchor_mm, feature.axis)]
+        if through > 0:
+            ends.append(
+                (
+                    to_vec3(np.asarray(feature.anchor_mm) - through * np.asarray(feature.axis)),
+                    to_vec3(-np.asarray(feature.axis)),
+                )
+            )
+        for anchor, axis in ends:
+            cosine = [np.dot(axis, d) / np.linalg.norm(d) for d in facing]
+            if (not cosine or max(cosine) >= limit) and _near(mesh, anchor, axis, where):
+                fits.append((feature, anchor, axis))
+    if not fits:
+        return None
+    feature, anchor, axis = fits[int(rng.integers(len(fits)))]
+    return Site(
+        anchor_mm=anchor,
+        normal=axis,
+        tangent=to_vec3(surface_tangent(np.asarray(axis), process_direction)),
+        edge_mm=0.0,
+        edge_direction=(0.0, 0.0, 0.0),
+        feature=feature,
+    )
+
+
+def _near(
+    mesh: PartMesh, anchor: Vec3, axis: Vec3, where: Callable[[TexelTable], np.ndarray] | None
+) -> bool:
+    """Return whether the surface nearest to a feature, facing as it does, fits a predicate."""
+    if where is None:
+        return True
+    table = mesh.texels
+    facing = np.flatnonzero(table.normals @ np.asarray(axis, np.float32) > 0.7)
+    if not len(facing):
+        return False
+    offset = table.positions_mm[facing] - np.asarray(anchor, np.float32)
+    nearest = facing[np.argmin(np.einsum("ij,ij->i", offset, offset))]
+    return bool(where(table)[nearest])
 
 
 def surface_tangent(normal: np.ndarray, direction: Sequence[float]) -> np.ndarray:

@@ -1,15 +1,76 @@
 """The texel table: where on the part every texel of its atlas lies."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from simgen.parts.edges import FAR_MM, edges_by_patch
 from simgen.parts.mesh import PartMesh, TexelTable
 
-FAR_MM = 1e6
 _SHIFT = 8
 _WALK_STEPS = 12
+_RUN = 16384
+_FAR_TEXELS = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Faces:
+    """What texels need of the faces, float32, components first.
+
+    Attributes:
+        frame: First corner in texels and `_inverse_edges`, shape (6, F).
+        at, normal: Position and normal of the first corner, shape (3, F).
+        steps, turns: How they change a texel along x, then y, shape (6, F).
+        across: The face across the edge opposite each corner, shape (F, 3).
+        flat: The chart's largest face if all of them lie in one plane, else -1, shape (F,).
+        curved: The normal turns, shape (F,).
+    """
+
+    frame: np.ndarray
+    at: np.ndarray
+    normal: np.ndarray
+    steps: np.ndarray
+    turns: np.ndarray
+    across: np.ndarray
+    flat: np.ndarray
+    curved: np.ndarray
+
+    @classmethod
+    def of(cls, mesh: PartMesh, chart: np.ndarray, corners: np.ndarray) -> "_Faces":
+        first, inverse = mesh.faces[:, 0], _inverse_edges(mesh, corners)
+        steps = _gradients(mesh, inverse, mesh.vertices_mm)
+        turns = _gradients(mesh, inverse, mesh.normals)
+        return cls(
+            frame=_columns(np.concatenate([corners[first], inverse], axis=1)),
+            at=_columns(mesh.vertices_mm[first]),
+            normal=_columns(mesh.normals[first]),
+            steps=_columns(steps),
+            turns=_columns(turns),
+            across=_neighbours(mesh),
+            flat=_flat_faces(mesh, chart, corners),
+            curved=np.abs(turns).max(axis=1) > 0,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lines:
+    """Creases in texels: first end, unit direction and length, (5, E), and who follows them."""
+
+    segment: np.ndarray
+    following: np.ndarray
+
+    @classmethod
+    def of(cls, mesh: PartMesh, corners: np.ndarray) -> "_Lines | None":
+        if not len(mesh.creases) or mesh.traits is not None:
+            return None
+        ends = corners[mesh.creases]
+        along = ends[:, 1] - ends[:, 0]
+        length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
+        segment = np.concatenate([ends[:, 0], along / length[:, None], length[:, None]], axis=1)
+        return cls(segment=_columns(segment), following=_next_creases(mesh))
 
 
 def texel_table(mesh: PartMesh) -> TexelTable:
@@ -17,36 +78,46 @@ def texel_table(mesh: PartMesh) -> TexelTable:
 
     Every texel whose square a chart touches belongs to it, and up to two beyond its
     border, extrapolated, so that filtering there reads good values. `edge_mm` is
-    measured along the chart, never across a seam to another, to within a texel
+    measured along the chart, never across a seam to another, to within two texels
     (mostly far better), and is `FAR_MM` on charts without a sharp edge.
     """
     corners = mesh.uv.astype(np.float64) * [mesh.map_width, mesh.map_height] - 0.5
     face_of = _paint_faces(mesh, corners)
-    rows, columns = (a.astype(np.int32) for a in np.nonzero(face_of >= 0))
-    x, y = columns.astype(np.float32), rows.astype(np.float32)
-    face = _walk(mesh, corners, face_of[rows, columns], x, y)
-
-    # Arrays run (component, texel) inside: numpy is slow along an axis of three.
-    first = mesh.faces[:, 0]
-    dx, dy = x - _spread(corners[first, 0], face), y - _spread(corners[first, 1], face)
-    steps = _spread(_gradients(mesh, corners, mesh.vertices_mm), face)
-    positions = _spread(mesh.vertices_mm[first], face) + steps[:3] * dx + steps[3:] * dy
-    normals = _spread(mesh.normals[first], face)
-    turns = _gradients(mesh, corners, mesh.normals)
-    curved = np.flatnonzero(_spread(np.abs(turns).max(axis=1), face) > 0)
-    if len(curved):
-        turns = _spread(turns, face[curved])
-        bent = normals[:, curved] + turns[:3] * dx[curved] + turns[3:] * dy[curved]
-        normals[:, curved] = bent / np.sqrt((bent * bent).sum(axis=0))
-    edge_mm, direction = _nearest_edges(mesh, corners, rows, columns, x, y, steps)
+    held = np.flatnonzero(face_of.reshape(-1) >= 0).astype(np.int32)
+    rows, columns = np.divmod(held, np.int32(mesh.map_width))
+    face = face_of.take(held)
+    chart = chart_of_vertices(mesh)
+    faces, lines = _Faces.of(mesh, chart, corners), _Lines.of(mesh, corners)
+    nearest, far = (None, None) if lines is None else _nearest_crease(mesh, chart, corners, held)
+    count = len(rows)
+    positions, normals, direction = np.empty((3, count, 3), np.float32)
+    edge_mm = np.full(count, FAR_MM, np.float32)
+    # In runs that stay in the processor's cache; in them, arrays run (component, texel), since
+    # numpy is slow along an axis of three.
+    for start in range(0, count, _RUN):
+        part = slice(start, start + _RUN)
+        x, y = columns[part].astype(np.float32), rows[part].astype(np.float32)
+        own = _walk(faces, face[part], x, y)
+        face[part] = own
+        at, normal, steps = _places(faces, own, x, y)
+        positions[part], normals[part] = _rows(at), _rows(normal)
+        if lines is not None and nearest is not None and far is not None:
+            edge_mm[part], toward = _edges(lines, nearest[part], far[part], x, y, steps)
+            direction[part] = _rows(toward)
+    if mesh.traits is not None:
+        edge_mm, toward = edges_by_patch(mesh, mesh.traits, face, positions.T, normals.T)
+        direction = np.ascontiguousarray(toward.T)
+    elif lines is None:
+        direction[:] = 0
     table = TexelTable(
         rows=rows,
         columns=columns,
-        positions_mm=np.ascontiguousarray(positions.T),
-        normals=np.ascontiguousarray(normals.T),
+        positions_mm=positions,
+        normals=normals,
         edge_mm=edge_mm,
-        edge_direction=np.ascontiguousarray(direction.T),
-        fill=_fill(face_of, rows, columns),
+        edge_direction=direction,
+        face=face,
+        fill=_fill(face_of),
     )
     for name in table.__dataclass_fields__:
         getattr(table, name).flags.writeable = False
@@ -79,35 +150,76 @@ def _inverse_edges(mesh: PartMesh, corners: np.ndarray) -> np.ndarray:
     tri = corners[mesh.faces]
     p, q = tri[:, 1] - tri[:, 0], tri[:, 2] - tri[:, 0]
     area = p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
+    # A user's mesh may hold a triangle that is flat to the last bit.
+    area = np.where(np.abs(area) < 1e-9, 1e-9, area)
     return np.stack([q[:, 1], -q[:, 0], -p[:, 1], p[:, 0]], axis=1) / area[:, None]
 
 
-def _gradients(mesh: PartMesh, corners: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _gradients(mesh: PartMesh, inverse: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return (F, 6) float32: how per-vertex `values` (V, 3) change per texel in x, then y."""
     tri = values.astype(np.float64)[mesh.faces]
     p, q = tri[:, 1] - tri[:, 0], tri[:, 2] - tri[:, 0]
-    w = _inverse_edges(mesh, corners)
-    along_x = p * w[:, 0:1] + q * w[:, 2:3]
-    along_y = p * w[:, 1:2] + q * w[:, 3:4]
+    along_x = p * inverse[:, 0:1] + q * inverse[:, 2:3]
+    along_y = p * inverse[:, 1:2] + q * inverse[:, 3:4]
     return np.concatenate([along_x, along_y], axis=1).astype(np.float32)
 
 
-def _walk(
-    mesh: PartMesh, corners: np.ndarray, face: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> np.ndarray:
+def _flat_faces(mesh: PartMesh, chart: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Return `_Faces.flat`; on a user's mesh, whose zones ask for the face itself, nowhere."""
+    first = mesh.faces[:, 0]
+    if mesh.traits is not None:
+        return np.full(len(first), -1)
+    chart = chart[first]
+    tri = corners[mesh.faces]
+    p, q = tri[:, 1] - tri[:, 0], tri[:, 2] - tri[:, 0]
+    largest = np.zeros(int(chart.max()) + 1, np.int64)
+    order = np.argsort(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0], kind="stable")
+    largest[chart[order]] = order
+    own = largest[chart]
+    normal, origin = mesh.normals[first[own]], mesh.vertices_mm[first[own]]
+    offset = mesh.vertices_mm[mesh.faces] - origin[:, None]
+    off = np.abs(np.einsum("fcd,fd->fc", offset, normal)).max(axis=1) > 1e-4
+    off |= (mesh.normals[mesh.faces] != normal[:, None]).any(axis=(1, 2))
+    bent = np.zeros(len(largest), bool)
+    bent[chart[off]] = True
+    return np.where(bent[chart], -1, own)
+
+
+def _places(
+    faces: _Faces, face: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return positions and normals, (3, n), and mm per texel along x, then y, (6, n)."""
+    flat = faces.flat[face]
+    face = np.where(flat < 0, face, flat)
+    first = _take(faces.frame[:2], face)
+    dx, dy = x - first[0], y - first[1]
+    steps = _take(faces.steps, face)
+    position = _take(faces.at, face)
+    position += steps[:3] * dx
+    position += steps[3:] * dy
+    normal = _take(faces.normal, face)
+    curved = np.flatnonzero(faces.curved[face])
+    if len(curved):
+        turns = _take(faces.turns, face[curved])
+        bent = normal[:, curved] + turns[:3] * dx[curved] + turns[3:] * dy[curved]
+        normal[:, curved] = bent / np.sqrt((bent * bent).sum(axis=0))
+    return position, normal, steps
+
+
+def _walk(faces: _Faces, face: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Move texels that the painter gave to a neighbouring face to the one that holds them."""
-    across = _neighbours(mesh)
-    frame = np.concatenate([corners[mesh.faces[:, 0]], _inverse_edges(mesh, corners)], axis=1)
-    lowest, worst = _outside(frame, face, x, y)
-    active = np.flatnonzero(lowest < -1e-6)
-    lowest, worst = lowest[active], worst[active]
+    face = face.copy()
+    active = np.flatnonzero(faces.flat[face] < 0)
+    lowest, worst = _outside(faces.frame, face[active], x[active], y[active])
+    out = np.flatnonzero(lowest < -1e-6)
+    active, lowest, worst = active[out], lowest[out], worst[out]
     for _ in range(_WALK_STEPS):
-        following = across[face[active], worst]
+        following = faces.across[face[active], worst]
         go = following >= 0
         active, following, lowest = active[go], following[go], lowest[go]
         if not len(active):
             break
-        moved, worst = _outside(frame, following, x[active], y[active])
+        moved, worst = _outside(faces.frame, following, x[active], y[active])
         face[active] = np.where(moved > lowest, following, face[active])
         go = (moved > lowest) & (moved < -1e-6)
         active, lowest, worst = active[go], moved[go], worst[go]
@@ -118,7 +230,7 @@ def _outside(
     frame: np.ndarray, face: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each texel's lowest barycentric weight in its face, and which corner has it."""
-    f = _spread(frame, face)
+    f = _take(frame, face)
     dx, dy = x - f[0], y - f[1]
     w1 = dx * f[2] + dy * f[3]
     w2 = dx * f[4] + dy * f[5]
@@ -140,30 +252,21 @@ def _neighbours(mesh: PartMesh) -> np.ndarray:
     return np.where(forward[mate] == backward, mate // 3, -1).reshape(-1, 3)
 
 
-def _nearest_edges(
-    mesh: PartMesh,
-    corners: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
+def _edges(
+    lines: _Lines,
+    nearest: np.ndarray,
+    far: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
     steps: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return distance to and direction of the nearest crease; `steps` is mm per texel, (6, N)."""
-    if not len(mesh.creases):
-        far = np.full(len(rows), FAR_MM, dtype=np.float32)
-        return far, np.zeros((3, len(rows)), dtype=np.float32)
-    nearest = _nearest_crease(mesh, corners)[rows, columns]
-    ends = corners[mesh.creases]
-    along = ends[:, 1] - ends[:, 0]
-    length = np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)
-    segment = np.concatenate([ends[:, 0], along / length[:, None], length[:, None]], axis=1)
-    s = _spread(segment, _along_chain(mesh, segment, nearest, x, y))
-    gx, gy, _ = _gap(s, x, y)
+    """Return distance to (n,) and direction of (3, n) the nearest crease of a run of texels."""
+    gx, gy, s = _to_crease(lines, nearest, far, x, y)
     # On the edge itself the direction is the crease's own normal in the chart.
     on_edge = np.flatnonzero(gx * gx + gy * gy < 1e-8)
     gx[on_edge], gy[on_edge] = s[3, on_edge], -s[2, on_edge]
-    direction = steps[:3] * gx + steps[3:] * gy
+    direction = steps[:3] * gx
+    direction += steps[3:] * gy
     distance = np.sqrt((direction * direction).sum(axis=0))
     direction /= np.maximum(distance, 1e-12)
     none = np.flatnonzero(nearest < 0)
@@ -171,25 +274,33 @@ def _nearest_edges(
     return distance, direction
 
 
-def _along_chain(
-    mesh: PartMesh, segment: np.ndarray, nearest: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> np.ndarray:
-    """Move texels whose nearest point is a crease's end on to the next crease if it is nearer."""
-    following = _next_creases(mesh)
-    nearest = nearest.copy()
-    active = np.arange(len(nearest))
+def _to_crease(
+    lines: _Lines, nearest: np.ndarray, far: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the step (x, y) to the nearest crease and its segment, (5, n).
+
+    Where the nearest point of a crease is its end, the next one of the chain is tried. From
+    far away one is as near as the next, to within about a texel.
+    """
+    s = _take(lines.segment, nearest)
+    gx, gy, beyond = _gap(s, x, y)
+    active = np.flatnonzero((beyond != 0) & ~far)
+    now, side = nearest[active], (beyond[active] + 1) // 2
+    best = gx[active] ** 2 + gy[active] ** 2
     for _ in range(_WALK_STEPS):
-        gx, gy, beyond = _gap(_spread(segment, nearest[active]), x[active], y[active])
+        now = lines.following[now, side]
+        other = _take(lines.segment, now)
+        ox, oy, beyond = _gap(other, x[active], y[active])
+        square = ox * ox + oy * oy
+        better = np.flatnonzero((now >= 0) & (square < best - 1e-6))
+        active, now, best, beyond = active[better], now[better], square[better], beyond[better]
+        s[:, active] = other[:, better]
+        gx[active], gy[active] = ox[better], oy[better]
         ends = np.flatnonzero(beyond)
-        active, side = active[ends], (beyond[ends] + 1) // 2
-        other = following[nearest[active], side]
-        ox, oy, _ = _gap(_spread(segment, other), x[active], y[active])
-        better = (other >= 0) & (ox * ox + oy * oy < gx[ends] ** 2 + gy[ends] ** 2 - 1e-6)
-        active = active[better]
+        active, now, best, side = active[ends], now[ends], best[ends], (beyond[ends] + 1) // 2
         if not len(active):
             break
-        nearest[active] = other[better]
-    return nearest
+    return gx, gy, s
 
 
 def _gap(s: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -212,39 +323,69 @@ def _next_creases(mesh: PartMesh) -> np.ndarray:
     return following.reshape(-1, 2)
 
 
-def _spread(table: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Return rows of a table (F, K) or (F,) for each texel, (K, N) or (N,) float32."""
-    columns = np.ascontiguousarray(table.T, dtype=np.float32)
+def _columns(table: np.ndarray) -> np.ndarray:
+    """Return a table (F, K) as (K, F) float32."""
+    return np.ascontiguousarray(table.T, dtype=np.float32)
+
+
+def _take(columns: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Return the columns of a table (K, F) for each texel, (K, n)."""
     return columns.take(index, axis=-1, mode="clip")
 
 
-def _nearest_crease(mesh: PartMesh, corners: np.ndarray) -> np.ndarray:
-    """Return the crease nearest to each texel of the same chart, (height, width), -1 for none."""
-    lines = np.rint(corners * (1 << _SHIFT)).astype(np.int32)[mesh.creases]
-    painted = np.full((mesh.map_height, mesh.map_width), -1, dtype=np.int32)
-    for index, (a, b) in enumerate(lines.tolist()):
-        cv2.line(painted, a, b, index, shift=_SHIFT)
-    result = np.full_like(painted, -1)
-    for x0, y0, x1, y1 in _chart_boxes(mesh, corners):
+def _nearest_crease(
+    mesh: PartMesh, chart: np.ndarray, corners: np.ndarray, held: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the crease nearest to each texel of the same chart, -1 for none, and if it is far.
+
+    Args:
+        mesh, chart, corners: The part, its vertices' charts and places in texels.
+        held: Flat index of every texel, shape (N,).
+
+    Returns:
+        Shape (N,) int32 and bool.
+    """
+    painted = _paint_creases(mesh, corners)
+    result, far = np.full_like(painted, -1), np.zeros(painted.shape, bool)
+    for x0, y0, x1, y1 in _chart_boxes(mesh, chart, corners):
         part = painted[y0:y1, x0:x1]
-        free = (part < 0).view(np.uint8)
+        free = part < 0
         if free.all():
             continue
-        result[y0:y1, x0:x1] = _nearest_value(free, part)
-    return result
+        distance, label = _to_nearest(free)
+        result[y0:y1, x0:x1] = np.append(np.int32(-1), part[~free]).take(label)
+        far[y0:y1, x0:x1] = distance > _FAR_TEXELS
+    return result.take(held), far.take(held)
 
 
-def _nearest_value(free: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return `values` with every free pixel taking that of the nearest pixel that is not."""
-    _, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    held = free == 0
-    lookup = np.zeros(int(label.max()) + 1, dtype=values.dtype)
-    lookup[label[held]] = values[held]
-    return lookup[label]
+def _paint_creases(mesh: PartMesh, corners: np.ndarray) -> np.ndarray:
+    """Return the crease that runs through each texel, (height, width) int32, -1 for none."""
+    ends = corners[mesh.creases]
+    along = ends[:, 1] - ends[:, 0]
+    # Half a texel from point to point: a line without gaps.
+    points = np.ceil(2 * np.abs(along).max(axis=1)).astype(np.int64) + 1
+    crease = np.repeat(np.arange(len(ends)), points)
+    step = np.arange(len(crease)) - np.repeat(np.cumsum(points) - points, points)
+    share = step / np.maximum(points - 1, 1)[crease]
+    at = np.rint(ends[crease, 0] + share[:, None] * along[crease]).astype(np.int64)
+    inside = ((at >= 0) & (at < [mesh.map_width, mesh.map_height])).all(axis=1)
+    painted = np.full((mesh.map_height, mesh.map_width), -1, dtype=np.int32)
+    painted[at[inside, 1], at[inside, 0]] = crease[inside]
+    return painted
 
 
-def _chart_boxes(mesh: PartMesh, corners: np.ndarray) -> list[list[int]]:
-    chart = chart_of_vertices(mesh)
+def _to_nearest(free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each pixel's distance to the nearest one that is not free, and that one's number.
+
+    They are numbered from 1, row by row.
+    """
+    distance, label = cv2.distanceTransformWithLabels(
+        free.view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    return distance, label
+
+
+def _chart_boxes(mesh: PartMesh, chart: np.ndarray, corners: np.ndarray) -> list[list[int]]:
     count = int(chart.max()) + 1
     low = np.full((count, 2), np.inf)
     high = np.full((count, 2), -np.inf)
@@ -256,7 +397,14 @@ def _chart_boxes(mesh: PartMesh, corners: np.ndarray) -> list[list[int]]:
     return np.concatenate([first, last], axis=1).tolist()
 
 
-def _fill(face_of: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    index = np.full(face_of.shape, -1, dtype=np.int32)
-    index[rows, columns] = np.arange(len(rows), dtype=np.int32)
-    return _nearest_value((index < 0).view(np.uint8), index)
+def _fill(face_of: np.ndarray) -> np.ndarray:
+    """Return the number of the nearest texel that lies on a chart, (height, width) int32."""
+    _, label = _to_nearest(face_of < 0)
+    label -= 1
+    return label
+
+
+def _rows(columns: np.ndarray) -> np.ndarray:
+    """Return (3, n) as (n, 3)."""
+    rows: np.ndarray = cv2.merge([*columns]).reshape(-1, 3)
+    return rows

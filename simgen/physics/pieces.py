@@ -2,23 +2,32 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
+from importlib.metadata import version
 from itertools import pairwise
 
 import numpy as np
 from scipy.spatial import ConvexHull
 
+from simgen.config import parse
 from simgen.parts.build import build_mesh, check_shape, size_keys
+from simgen.parts.cache import cached_arrays
+from simgen.parts.gear import recess_radii, tooth_profile
+from simgen.physics.decompose import convex_parts
 from simgen.scene.spec import ShapeSpec, to_json
 
 _TOLERANCE_MM = 0.05
 _ROUNDS = 12
+# Raise it with every change to `decompose`.
+_DECOMPOSE_VERSION = 1
 
 
 def convex_pieces(shape: ShapeSpec) -> tuple[np.ndarray, ...]:
     """Return convex pieces that cover a shape, each the points of a hull, (N, 3) float64 mm.
 
-    Bores and other holes are filled: nothing in a scene falls through them.
+    Bores and other holes are filled, except those of bearing rings: nothing in a scene
+    falls through them.
 
     Raises:
         ConfigError, AssetError: As `parts.build.build_mesh`.
@@ -36,7 +45,10 @@ def centre_of_mass(shape: ShapeSpec) -> np.ndarray:
 @lru_cache(maxsize=64)
 def _pieces_cached(text: str) -> tuple[np.ndarray, ...]:
     plain = json.loads(text)
-    points = build_mesh(ShapeSpec(**plain)).vertices_mm.astype(np.float64)
+    shape = parse(ShapeSpec, plain)
+    points = build_mesh(shape).vertices_mm.astype(np.float64)
+    if shape.file is not None:
+        return _file_pieces(shape, points)
     size = {k: v or 0.0 for k, v in size_keys(plain["kind"]).items()} | plain["size_mm"]
     split = _SPLITS.get(plain["kind"])
     groups = split(points, size) if split else [points]
@@ -48,12 +60,26 @@ def _pieces_cached(text: str) -> tuple[np.ndarray, ...]:
 
 @lru_cache(maxsize=64)
 def _centre_cached(text: str) -> np.ndarray:
-    mesh = build_mesh(ShapeSpec(**json.loads(text)))
+    mesh = build_mesh(parse(ShapeSpec, json.loads(text)))
     a, b, c = (mesh.vertices_mm[mesh.faces[:, k]].astype(np.float64) for k in range(3))
     volumes = np.einsum("ij,ij->i", a, np.cross(b, c))
     centre = (volumes[:, None] * (a + b + c)).sum(axis=0) / (4 * volumes.sum())
     centre.flags.writeable = False
     return centre
+
+
+def _file_pieces(shape: ShapeSpec, points: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the pieces of a user's part, kept on disk: finding them takes seconds."""
+    assert shape.file is not None
+    faces = build_mesh(shape).faces
+    key = [to_json(replace(shape.file, path="")), _DECOMPOSE_VERSION, version("manifold3d")]
+    held = cached_arrays(
+        "pieces", key, lambda: {f"{k:03d}": p for k, p in enumerate(convex_parts(points, faces))}
+    )
+    pieces = tuple(_hull_points(held[name]) for name in sorted(held))
+    for piece in pieces:
+        piece.flags.writeable = False
+    return pieces
 
 
 def _hull_points(points: np.ndarray) -> np.ndarray:
@@ -126,10 +152,42 @@ def _cable(points: np.ndarray, size: dict[str, float]) -> list[np.ndarray]:
     return [points[(turn >= a - 1e-5) & (turn <= b + 1e-5)] for a, b in pairwise(limits)]
 
 
+def _gear(points: np.ndarray, size: dict[str, float]) -> list[np.ndarray]:
+    if size["recess"] <= 0:
+        return [points]
+    profile = tooth_profile(size["module"], round(size["teeth"]))
+    outer, inner = recess_radii(profile, size["bore"], size["rim"], size["hub_diameter"])
+    floor = size["width"] / 2 - size["recess"]
+    reach = np.hypot(points[:, 0], points[:, 1])
+    web = (np.abs(points[:, 2]) <= floor + 1e-3) & (reach <= outer + 1e-3)
+    hub = points[reach <= inner + 1e-3]
+    return [points[web], hub, *_sectors(points[reach >= outer - 1e-3], size)]
+
+
+def _hex_bolt(points: np.ndarray, size: dict[str, float]) -> list[np.ndarray]:
+    head = size["head_height"] or 0.64 * size["diameter"]
+    under = (size["length"] - head) / 2
+    reach = np.hypot(points[:, 0], points[:, 1])
+    shank = (points[:, 2] <= under + 1e-3) & (reach <= 0.6 * size["diameter"])
+    return [points[points[:, 2] >= under - 1e-3], points[shank]]
+
+
+def _sectors(points: np.ndarray, size: dict[str, float]) -> list[np.ndarray]:
+    """Return the eighths of a ring, so that its bore stays open: others may lie in it."""
+    turn = np.arctan2(points[:, 1], points[:, 0])
+    middles = np.arange(8) * np.pi / 4 + np.pi / 8
+    away = np.abs((turn[None] - middles[:, None] + np.pi) % (2 * np.pi) - np.pi)
+    return [points[near] for near in away <= np.pi / 8 + 1e-4]
+
+
 _SPLITS: dict[str, Callable[[np.ndarray, dict[str, float]], list[np.ndarray]]] = {
+    "bearing_inner_ring": _sectors,
+    "bearing_outer_ring": _sectors,
     "bracket": _bracket,
     "cable": _cable,
     "flange": _flange,
+    "gear": _gear,
+    "hex_bolt": _hex_bolt,
     "screwdriver": _screwdriver,
     "tray": _tray,
 }

@@ -1,13 +1,12 @@
 """Scene families: load `scenes/<name>.py` by path and read its ranges."""
 
-import importlib.util
-import sys
-import traceback
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from simgen.config import parse, scene_file, scene_names, suggest
 from simgen.config.render import ImageConfig
+from simgen.config.source import load_source
 from simgen.errors import ConfigError
 from simgen.sampling import Streams
 from simgen.scene.spec import ObjectSpec, SceneSpec
@@ -19,7 +18,9 @@ class SceneFamily(Protocol):
     `Ranges` is a frozen dataclass that `conf/scene/<name>.yaml` fills under the key
     `scene`. `categories(ranges)` lists (name, supercategory) of all labels it can
     make, in the fixed order of their ids. `sample_objects` draws and settles what
-    all frames of a scene share; `sample_frame` adds camera, lights and sensor.
+    all frames of a scene share; `sample_frame` adds camera, lights and sensor. A scene
+    that reads files also has `assets(ranges)`, which checks them and returns a
+    `dataset.assets.Asset` for each, and a range `sha256` of hashes by path.
     """
 
     Ranges: type
@@ -45,21 +46,7 @@ def load_family(name: str) -> SceneFamily:
     path = scene_file(name)
     if path is None:
         raise ConfigError(f"scene.name: no scene {name!r}{suggest(name, scene_names())}")
-    spec = importlib.util.spec_from_file_location(f"simgen._scene_{name}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name while the file runs.
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except SyntaxError as error:
-        raise ConfigError(f"{path}: line {error.lineno}: {error.msg}") from None
-    except Exception as error:
-        lines = [
-            f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)
-        ]
-        where = f"line {lines[-1]}: " if lines else ""
-        raise ConfigError(f"{path}: {where}{type(error).__name__}: {error}") from None
+    module = load_source(path, f"simgen._scene_{name}")
     missing = [n for n in _OFFERED if not hasattr(module, n)]
     if missing:
         raise ConfigError(f"{path}: a scene must define {', '.join(missing)}; see CONTRIBUTING.md")
@@ -72,5 +59,7 @@ def parse_ranges(family: SceneFamily, scene: Mapping[str, Any]) -> Any:
     Raises:
         ConfigError: See `config.parse`.
     """
-    ranges = {k: v for k, v in scene.items() if k != "name"}
+    # Hashes of the user's own defect kinds stand there too, which no family needs to know.
+    noted = {"sha256"} - {field.name for field in dataclasses.fields(family.Ranges)}
+    ranges = {k: v for k, v in scene.items() if k != "name" and k not in noted}
     return parse(family.Ranges, ranges, "scene")

@@ -18,12 +18,35 @@ Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileSpec:
+    """A mesh file of the user's, and what it held when the scene was drawn.
+
+    Attributes:
+        path: As the user wrote it; `assets/...` is also looked for among what we ship.
+        unit: Length of 1 in the file.
+        sha256: Of the file's bytes; a file that has changed since is refused.
+        crease_deg: An edge is sharp where the surface turns by more.
+        chord_mm: How far triangles may lie from an exact (STEP) surface.
+    """
+
+    path: str
+    unit: Literal["mm", "cm", "m", "inch"]
+    sha256: str
+    crease_deg: float = 30.0
+    chord_mm: float = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShapeSpec:
-    """A mesh by reference: a kind in `parts.SHAPES` and its dimensions."""
+    """A mesh by reference: a kind in `parts.SHAPES` and its dimensions, or a `file`.
+
+    A shape from a file has the kind "file" and no dimensions.
+    """
 
     kind: str
     size_mm: dict[str, float]
     texel_mm: float = 0.25
+    file: FileSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +63,13 @@ class PoseSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishSpec:
-    """How a surface looks before anything happened to it; a kind in `finishes.FINISHES`."""
+    """How a surface looks before anything happened to it; a kind in `finishes.FINISHES`.
+
+    The process ran along `direction` or around it, and around it wherever the kind is
+    "turned". A part that knows its own process (a thread, a groove) says where it ran
+    itself; `direction` is then the part's axis, or what the angles are counted from. `glow` is
+    the radiance that white places of it give off by themselves, as a light table does.
+    """
 
     kind: str
     colour: Colour
@@ -48,8 +77,15 @@ class FinishSpec:
     metalness: float
     anisotropy: float = 0.0
     direction: Vec3 = (0.0, 1.0, 0.0)
+    process: Literal["along", "around"] = "along"
     values: dict[str, float] = field(default_factory=dict)
     seed: int = 0
+    glow: float = 0.0
+
+    @property
+    def around(self) -> bool:
+        """Whether the process ran around `direction`."""
+        return self.kind == "turned" or self.process == "around"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +94,7 @@ class DefectSpec:
 
     `anchor_mm`, `normal` and `tangent` are the part-local frame of the outline:
     u runs along `tangent`, v along normal x tangent, both in mm on the surface.
+    `file_sha256` is the hash of the user's file that the kind is from, empty for ours.
     """
 
     kind: str
@@ -69,6 +106,7 @@ class DefectSpec:
     points: tuple[tuple[float, ...], ...] = ()
     missing_material: bool = False
     seed: int = 0
+    file_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +131,15 @@ class ObjectSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LightSpec:
-    """An area light: a disc, a bar along `axis`, or a ring around `axis`.
+    """An area light: a disc, a bar along `axis`, a ring around `axis`, or a panel.
 
-    `irradiance` is what arrives at `target_mm` on a surface that faces the light,
-    in the scene's linear units: pi makes a white diffuse surface there have radiance 1.
+    A panel is a rectangle that faces its target, `size_mm` long along `axis` (as near as that
+    is to its plane) and `breadth_mm` across, or square where that is 0. `irradiance` is what
+    arrives at `target_mm` on a surface that faces the light, in the scene's linear units: pi
+    makes a white diffuse surface there have radiance 1.
     """
 
-    kind: Literal["disc", "bar", "ring"]
+    kind: Literal["disc", "bar", "ring", "panel"]
     position_mm: Vec3
     target_mm: Vec3
     axis: Vec3
@@ -107,6 +147,7 @@ class LightSpec:
     irradiance: float
     colour: Colour = (1.0, 1.0, 1.0)
     shadow: bool = False
+    breadth_mm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,13 +197,19 @@ class CameraSpec:
 class SensorSpec:
     """Linear colour to an 8-bit image.
 
-    `crop` is (x, y, width, height) in camera pixels or None for all of them.
+    `crop` is (x, y, width, height) in camera pixels or None for all of them. With
+    `auto_level` above 0 the camera exposes by itself: `exposure` is scaled so that the
+    image's mean is that share of white. Light of `white_point` is drawn as white, with
+    highlights compressed below it. `sharpening` is the gain of an unsharp mask.
     """
 
     exposure: float = 1.0
     mono: bool = False
+    auto_level: float = 0.0
+    white_point: float = 1.0
     gamma: float = 2.2
     contrast: float = 0.0
+    sharpening: float = 0.0
     vignetting: float = 0.0
     defocus_px: float = 0.0
     motion_px: float = 0.0
