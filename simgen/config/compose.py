@@ -154,6 +154,8 @@ def _explain_key(key: str, command: str, overrides: Sequence[str], config_dir: P
             last = word
             break
         siblings, known = siblings[word], f"{known}{word}."
+    if last in siblings:
+        return f"{key}: holds no such key yet; write +{key}.NAME=VALUE to add one"
     return f"{key}: unknown key{suggest(last, siblings, prefix=known)}"
 
 

@@ -121,6 +121,8 @@ def _value(kind: Any, data: Any, key: str) -> Any:
         inner = [a for a in args if a is not type(None)]
         if set(inner) == set(typing.get_args(Distribution)):
             return _distribution(data, key)
+        if len(inner) > 1 and all(dataclasses.is_dataclass(a) for a in inner):
+            return _named(inner, data, key)
         return _first_fitting(inner, data, key)
     if origin is Literal:
         if data not in args:
@@ -137,6 +139,19 @@ def _value(kind: Any, data: Any, key: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return parse(typing.cast(type[Any], kind), data, key)
     return _scalar(kind, data, key)
+
+
+def _named(kinds: list[Any], data: Any, key: str) -> Any:
+    """Parse one of several dataclasses, told apart by their `name: Literal[...]`."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{key}: expected keys and values, got {_show(data)}")
+    names = {typing.get_args(typing.get_type_hints(kind)["name"])[0]: kind for kind in kinds}
+    name = data.get("name", next(iter(names)))
+    if name not in names:
+        raise ConfigError(
+            f"{_join(key, 'name')}: {_show(name)} is not allowed{suggest(str(name), names)}"
+        )
+    return parse(names[name], data, key)
 
 
 def _first_fitting(kinds: list[Any], data: Any, key: str) -> Any:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from simgen.config.executor import ExecutorConfig, LocalConfig
 from simgen.config.parse import bounded, parse
 from simgen.errors import ConfigError
 
@@ -42,12 +43,27 @@ class RendererConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputsConfig:
+    """What is written of every frame beside image and labels; see docs/dataset.md.
+
+    `depth_unit_mm` is what 1 means in a depth image, whose largest value is 65535.
+    """
+
+    depth: bool = False
+    normals: bool = False
+    instances: bool = False
+    poses: bool = False
+    depth_unit_mm: float = bounded(0.1, low=1e-4, high=100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetConfig:
-    """What the dataset card says."""
+    """What the dataset card says, and which licences of assets it accepts besides free ones."""
 
     name: str = ""
     licence: str = "CC0-1.0"
     purpose: str = ""
+    allow_licences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +76,12 @@ class RenderConfig:
     seed: int = bounded(0, low=0)
     workers: int = bounded(0, low=0, high=1024)
     shard_size: int = bounded(12, low=1, high=100_000)
-    executor: Literal["local"] = "local"
+    executor: ExecutorConfig = field(default_factory=LocalConfig)
     views_per_scene: int = bounded(1, low=1, high=1000)
     exposures_per_view: int = bounded(1, low=1, high=100)
     image: ImageConfig = field(default_factory=ImageConfig)
     labels: LabelConfig = field(default_factory=LabelConfig)
+    outputs: OutputsConfig = field(default_factory=OutputsConfig)
     renderer: RendererConfig = field(default_factory=RendererConfig)
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
 
@@ -85,4 +102,7 @@ def parse_render(plain: dict[str, Any]) -> RenderConfig:
         raise ConfigError("scene: none was chosen; add +scene=inspection (or another scene's name)")
     if not re.fullmatch(r"[A-Za-z0-9_]+", scene["name"]):
         raise ConfigError(f"scene.name: {scene['name']!r} may hold letters, digits and _ only")
+    if plain.get("executor") == "local":
+        # As datasets of the first version have it.
+        plain = {**plain, "executor": {"name": "local"}}
     return parse(RenderConfig, plain)

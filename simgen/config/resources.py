@@ -25,3 +25,15 @@ def scene_names() -> list[str]:
     folders = (Path.cwd() / "scenes", data_folder("scenes"))
     names = {p.stem for folder in folders if folder.is_dir() for p in folder.glob("*.py")}
     return sorted(n for n in names if not n.startswith("_"))
+
+
+def kind_file(name: str) -> Path | None:
+    """Return the file of the user's own defect kind `name` in `./defects`, or None."""
+    path = Path.cwd() / "defects" / f"{name}.py"
+    return path if name.isidentifier() and path.is_file() else None
+
+
+def kind_names() -> list[str]:
+    """Return the names of all kinds that `kind_file` finds, sorted."""
+    folder = Path.cwd() / "defects"
+    return sorted(p.stem for p in folder.glob("*.py") if not p.stem.startswith("_"))

@@ -16,6 +16,8 @@ from simgen.scene.spec import DefectSpec
 class Ranges(pit.Ranges):
     """As for a pit; `squareness` is the superellipse's exponent, `turn_deg` to the process."""
 
+    ragged: Distribution = bounded(Uniform(0.03, 0.12), low=0, high=1)
+    rubble: Distribution = bounded(Uniform(0.0, 0.3), low=0, high=1)
     diameter_mm: Distribution = bounded(LogUniform(0.7, 2.2), above=0)
     aspect: Distribution = bounded(Uniform(1.0, 2.4), low=1)
     squareness: Distribution = bounded(Uniform(2.0, 6.0), low=1.5, high=12)
@@ -26,7 +28,7 @@ def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
     """Draw a blowhole at `site`."""
     return pit.sample_cavity(
         rng, ranges, site, kind="blowhole", turn_deg=ranges.turn_deg.sample(rng),
-        squareness=ranges.squareness.sample(rng), outline=0.14,
+        squareness=ranges.squareness.sample(rng),
     )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from simgen.config import bounded
 from simgen.defects.outlines import blob_distance
+from simgen.defects.patches import patches
 from simgen.defects.profile import Profile, turned
-from simgen.finishes.noise import blotches, ridged
 from simgen.parts.sites import Site
 from simgen.sampling import Distribution, LogUniform, Uniform
 from simgen.scene.spec import DefectSpec
@@ -46,14 +46,13 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
     size = defect.size_mm
     distance, r = blob_distance(
         u, v, length_mm=size["length"], width_mm=size["width"], seed=defect.seed,
-        roughness=0.5, squareness=2.0,
+        roughness=0.3, squareness=2.0,
     )  # fmt: skip
-    flat = np.stack([u, v, np.zeros_like(u)], axis=1)
-    ragged = ridged(flat, 1.6, defect.seed)
+    ragged = np.clip(0.3 + 0.45 * np.abs(patches(u, v, 1.6, defect.seed, octaves=4)), 0, 1)
     # Wear fades out over a third of its radius, in tatters.
     soft = np.clip((1 - r) * 3 + 0.9 * ragged - 0.45, 0, 1) * np.clip((1 - r) * 12, 0, 1)
-    fine = blotches(flat, 0.5, defect.seed + 5, 16)
-    coarse = blotches(flat, 3.5, defect.seed + 6, 16)
+    fine = patches(u, v, 0.5, defect.seed + 5)
+    coarse = patches(u, v, 3.5, defect.seed + 6)
     mottled = defect.values["tone"] * (1 + 0.05 * fine + 0.08 * coarse)
     return Profile(
         distance_mm=distance,

@@ -6,8 +6,8 @@ import numpy as np
 
 from simgen.config import bounded
 from simgen.defects.outlines import line_distance, wander
+from simgen.defects.patches import patches
 from simgen.defects.profile import Profile
-from simgen.finishes.noise import blotches
 from simgen.parts.sites import Site
 from simgen.sampling import Distribution, LogUniform, Uniform
 from simgen.scene.spec import DefectSpec
@@ -21,7 +21,7 @@ class Ranges:
     width_mm: Distribution = bounded(LogUniform(0.2, 1.2), above=0)
     turn_deg: Distribution = bounded(Uniform(-90, 90), low=-180, high=180)
     bend_deg: Distribution = bounded(Uniform(10, 160), low=0, high=720)
-    tone: Distribution = bounded(Uniform(0.6, 0.9), above=0, high=3)
+    tone: Distribution = bounded(Uniform(0.45, 0.85), above=0, high=3)
     strength: Distribution = bounded(Uniform(0.2, 0.7), low=0, high=1)
 
 
@@ -49,8 +49,7 @@ def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
 def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
     """Return a patchy line of graphite or oil on the surface."""
     distance, half, _ = line_distance(defect.points, u, v)
-    flat = np.stack([u, v, np.zeros_like(u)], axis=1)
-    patchy = np.clip(0.65 + 0.5 * blotches(flat, 1.5, defect.seed, 8), 0.05, 1)
+    patchy = np.clip(0.65 + 0.5 * patches(u, v, 1.5, defect.seed), 0.05, 1)
     r = np.clip((distance + half) / np.maximum(half, 1e-3), 0, 1)
     return Profile(
         distance_mm=distance,

@@ -1,16 +1,20 @@
-"""Apply defects and marks to a part: its maps, and where material is missing its mesh."""
+"""Apply defects and marks to a part: its maps, and where they change its shape its mesh."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from simgen.defects.cut import CutMesh, cut_mesh
-from simgen.defects.kinds import kind_module
+from simgen.defects.bodies import BodySurface, added, transported
+from simgen.defects.cut import cut_mesh
+from simgen.defects.displace import Rest, displace_mesh
+from simgen.defects.kinds import has_body, module_of, moves_mesh, reshapes
+from simgen.defects.plug import finished
 from simgen.defects.profile import frame_axes, reach_of, surface_points
 from simgen.finishes import Layers, Maps, bake_finish, patched, to_maps
 from simgen.parts.build import build_mesh
 from simgen.parts.mesh import PartMesh
-from simgen.scene.spec import DefectSpec, FinishSpec, ObjectSpec
+from simgen.scene.spec import DefectSpec, FinishSpec, ObjectSpec, PoseSpec, content_hash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,16 +22,19 @@ class Surface:
     """An object ready to be drawn by any renderer.
 
     Attributes:
-        mesh: Whole or cut mesh; its uv belong to `maps`.
+        mesh: Whole, dented or cut mesh; its uv belong to `maps`.
         maps: Material maps.
         finish: For the process direction of the highlights.
-        cuts: Fracture surfaces, each with the index of its defect.
+        bodies: Fracture surfaces, plugs and things that lie on the part, each with the
+            index of its defect.
+        rest: Where the mesh's vertices are on the undamaged part, None if where they are.
     """
 
     mesh: PartMesh
     maps: Maps
     finish: FinishSpec
-    cuts: tuple[CutMesh, ...] = ()
+    bodies: tuple[BodySurface, ...] = ()
+    rest: Rest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,23 @@ class SurfacePair:
 
     clean: Surface
     damaged: Surface
+
+
+class SurfaceCache:
+    """The surfaces of the last scene, so that another view of it builds none anew."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, SurfacePair] = {}
+
+    def of(self, objects: Sequence[ObjectSpec]) -> list[SurfacePair]:
+        """Return the surfaces of a scene's objects, in their order; see `build_surfaces`."""
+        names = [content_hash(replace(o, name="", pose=PoseSpec())) for o in objects]
+        # What is not in this scene goes first: maps are large.
+        self._kept = {name: self._kept[name] for name in names if name in self._kept}
+        for name, item in zip(names, objects, strict=True):
+            if name not in self._kept:
+                self._kept[name] = build_surfaces(item)
+        return [self._kept[name] for name in names]
 
 
 def build_surfaces(spec: ObjectSpec) -> SurfacePair:
@@ -57,18 +81,37 @@ def build_surfaces(spec: ObjectSpec) -> SurfacePair:
         return SurfacePair(clean=clean, damaged=clean)
     damaged = clean
     for defect in spec.defects:
-        if defect.missing_material:
+        if not hasattr(module_of(defect), "profile"):
             continue
         touched = _changed(defect, mesh, layers)
         if touched is not None:
             index, new = touched
             _write(layers, index, new)
             damaged = replace(damaged, maps=patched(damaged.maps, mesh.texels, index, new))
-    missing = [(k, d) for k, d in enumerate(spec.defects) if d.missing_material]
-    if missing:
-        cut, faces = cut_mesh(mesh, [(k, d, kind_module(d.kind).cutter(d)) for k, d in missing])
-        damaged = replace(damaged, mesh=cut, cuts=faces)
-    return SurfacePair(clean=clean, damaged=damaged)
+    return SurfacePair(clean=clean, damaged=_reshaped(spec, damaged, mesh))
+
+
+def _reshaped(spec: ObjectSpec, surface: Surface, whole: PartMesh) -> Surface:
+    """Return a surface with dents in its mesh, bodies taken away or filled in, others added."""
+    if not any(reshapes(d) for d in spec.defects):
+        return surface
+    mesh, rest = whole, None
+    dents = [d for d in spec.defects if moves_mesh(d)]
+    if dents:
+        mesh, rest = displace_mesh(mesh, dents)
+    bodies = [(k, module_of(d).body(d, whole)) for k, d in enumerate(spec.defects) if has_body(d)]
+    joined = [(k, body) for k, body in bodies if body.operation != "add"]
+    surfaces: tuple[BodySurface, ...] = ()
+    if joined:
+        mesh, rest, surfaces = cut_mesh(mesh, rest, joined)
+    shown, maps = [], surface.maps
+    for left in surfaces:
+        if left.look is None:
+            left, index, layers = finished(left, whole.texels, whole.texel_mm, spec.finish)
+            maps = patched(maps, whole.texels, index, layers) if len(index) else maps
+        shown.append(left)
+    shown += [added(k, body) for k, body in bodies if body.operation == "add"]
+    return replace(surface, mesh=mesh, rest=rest, maps=maps, bodies=tuple(shown))
 
 
 def _changed(
@@ -79,7 +122,7 @@ def _changed(
     near = surface_points(defect, texels.positions_mm, texels.normals, reach_of(defect))
     if not len(near.index):
         return None
-    profile = kind_module(defect.kind).profile
+    profile = module_of(defect).profile
     at = profile(defect, near.u_mm, near.v_mm)
     # Coverage of the texel by the outline, so that lines thinner than a texel fade, not break.
     cover = np.clip(0.5 - at.distance_mm / mesh.texel_mm, 0, 1)
@@ -87,8 +130,7 @@ def _changed(
     if not inside.any():
         return None
     index = near.index[inside]
-    u, v, cover = near.u_mm[inside], near.v_mm[inside], cover[inside]
-    at = profile(defect, u, v)
+    u, v, cover, at = near.u_mm[inside], near.v_mm[inside], cover[inside], at.take(inside)
     new = layers.take(index)
     amount = at.amount * cover
     albedo = np.broadcast_to(at.albedo, new.albedo.shape)
@@ -101,11 +143,17 @@ def _changed(
     if at.cavity is not None:
         new.cavity *= 1 - cover * (1 - at.cavity)
     step = np.float32(mesh.texel_mm / 2)
-    axis_u, axis_v, _ = frame_axes(defect)
-    for axis, du, dv in ((axis_u, step, 0), (axis_v, 0, step)):
-        rise = profile(defect, u + du, v + dv).height_mm - profile(defect, u - du, v - dv).height_mm
-        slope = np.clip(rise / (2 * step), -2.5, 2.5)
-        new.slope += (cover * slope)[:, None] * axis
+    along_u, along_v = transported(*frame_axes(defect), texels.normals[index])
+    flat = moves_mesh(defect) or not at.height_mm.any()
+    in_maps = () if flat else ((along_u, step, 0), (along_v, 0, step))
+    for along, du, dv in in_maps:
+        ahead = profile(defect, u + du, v + dv).height_mm - at.height_mm
+        behind = at.height_mm - profile(defect, u - du, v - dv).height_mm
+        slope = np.clip((ahead + behind) / (2 * step), -2.5, 2.5)
+        new.slope += (cover * slope)[:, None] * along
+        # What turns within a texel scatters light as roughness does; as slope it would glitter.
+        turn = np.clip(cover * (ahead - behind) / (2 * step), -1, 1)
+        new.roughness = (new.roughness**4 + turn * turn) ** np.float32(0.25)
     # Inside a cavity or a wear mark the process lines are gone.
     gone = cover * np.clip(at.amount, 0, 1)
     new.slope -= gone[:, None] * 0.7 * layers.slope[index]
