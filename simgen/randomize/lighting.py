@@ -1,20 +1,30 @@
-"""Key, fill, ring and bar lights of a work place, and the hall around it."""
+"""The light of a scene: a rig drawn by weight, of which the bench is described here.
 
-from dataclasses import dataclass
+The bench has key and fill lamps, by chance a ring and a bar, and a hall around it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from simgen.config import bounded
 from simgen.geometry import Vec3, axis_rotation, to_vec3
-from simgen.sampling import Distribution, sample_count
-from simgen.scene.spec import CameraSpec, EnvironmentSpec, LightSpec, PanelSpec
-
-UP: Vec3 = (0.0, 0.0, 1.0)
+from simgen.randomize.rigs import RIGS, UP, Lighting, Place, Rigs
+from simgen.sampling import Distribution, Streams, sample_count
+from simgen.scene.spec import (
+    CameraSpec,
+    EnvironmentSpec,
+    FinishSpec,
+    LightSpec,
+    ObjectSpec,
+    PanelSpec,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LightRanges:
-    """Key, fill, ring and bar lights, and the surroundings."""
+    """Which rigs there are, and the bench's own key, fill, ring and bar lights and hall."""
 
     key: Distribution = bounded(low=0)
     key_size_mm: Distribution = bounded(above=0)
@@ -27,6 +37,47 @@ class LightRanges:
     warmth: Distribution = bounded(low=-1, high=1)
     surround: Distribution = bounded(low=0)
     panels: Distribution = bounded(low=0, high=12)
+    rigs: Rigs = field(default_factory=Rigs)
+
+
+def sample_lighting(
+    streams: Streams, ranges: LightRanges, target: Vec3, camera: CameraSpec, scale: float = 1.0
+) -> Lighting:
+    """Draw a rig by weight, then its lights and surroundings.
+
+    Args:
+        streams: Of the frame; all views of a scene share its rig.
+        ranges: Weights and ranges.
+        target: The middle of the parts, mm.
+        camera: Some rigs are put about the lens.
+        scale: Of all the rigs' mm, for parts much larger or smaller than a hand.
+    """
+    weights = ranges.rigs.weights()
+    names = sorted(weights)
+    chances = np.array([weights[n] for n in names])
+    name = names[int(streams.scene("rig").choice(len(names), p=chances / chances.sum()))]
+    rng = streams.scene("lights")
+    if name != "bench":
+        place = Place(target_mm=target, camera=camera, scale=scale)
+        return RIGS[name](rng, getattr(ranges.rigs, name), place)
+    return Lighting(
+        lights=sample_lights(rng, ranges, target, camera),
+        environment=sample_surround(streams.scene("surround"), ranges),
+    )
+
+
+def on_light_table(objects: Sequence[ObjectSpec], glow: float) -> tuple[ObjectSpec, ...]:
+    """Return the objects with what they lie on made of lit, frosted glass; the same at 0."""
+    if glow <= 0:
+        return tuple(objects)
+    glass = FinishSpec(
+        kind="painted", colour=(0.95, 0.95, 0.95), roughness=0.6, metalness=0.0,
+        values={"blotch": 0.01, "grain": 0.004, "peel_slope": 0.0}, glow=glow,
+    )  # fmt: skip
+    return tuple(
+        o if o.category is not None or o.body != "fixed" else replace(o, finish=glass)
+        for o in objects
+    )
 
 
 def sample_lights(

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from simgen.config import bounded, suggest
 from simgen.defects.place import require_choice
 from simgen.errors import ConfigError
-from simgen.finishes import FINISH_VALUES, FINISHES
+from simgen.finishes import FINISH_VALUES, FINISHES, MAY_BE_ZERO
 from simgen.geometry import Vec3
 from simgen.parts.build import SHAPES, size_keys
 from simgen.parts.draw import sample_shape
@@ -20,7 +21,10 @@ UP: Vec3 = (0.0, 0.0, 1.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishRanges:
-    """A finish that parts may have: a kind in `finishes.FINISHES` and its ranges."""
+    """A finish that parts may have: a kind in `finishes.FINISHES` and its ranges.
+
+    The process runs along the part's direction, or around its z axis, as "turned" always does.
+    """
 
     kind: str
     weight: float = bounded(1.0, low=0)
@@ -29,6 +33,7 @@ class FinishRanges:
     roughness: Distribution = bounded(above=0, high=1)
     metalness: Distribution = bounded(low=0, high=1)
     anisotropy: Distribution = bounded(low=0, high=1)
+    process: Literal["along", "around"] = "along"
     values: dict[str, Distribution] | None = None
 
 
@@ -59,13 +64,7 @@ def check_parts(
     for kind, part in parts.items():
         if kind not in SHAPES:
             raise ConfigError(f"{key}.{kind}: no such shape{suggest(kind, SHAPES)}")
-        known = size_keys(kind)
-        for name in part.size_mm:
-            if name not in known:
-                raise ConfigError(f"{key}.{kind}.size_mm.{name}: unknown key{suggest(name, known)}")
-        for name, default in known.items():
-            if default is None and name not in part.size_mm:
-                raise ConfigError(f"{key}.{kind}.size_mm.{name}: required key is missing")
+        check_sizes(kind, part.size_mm, f"{key}.{kind}.size_mm")
         if not any(part.process):
             raise ConfigError(f"{key}.{kind}.process: must not be all 0; [1, 0, 0] is along x")
         for name in part.finishes:
@@ -75,6 +74,21 @@ def check_parts(
                     f"scene.finishes has {', '.join(sorted(finishes))}"
                 )
         require_choice({n: finishes[n].weight for n in part.finishes}, f"{key}.{kind}.finishes")
+
+
+def check_sizes(kind: str, size_mm: Mapping[str, Distribution], key: str) -> None:
+    """Check that a shape's sizes are those that it has.
+
+    Raises:
+        ConfigError: One is unknown or missing.
+    """
+    known = size_keys(kind)
+    for name in size_mm:
+        if name not in known:
+            raise ConfigError(f"{key}.{name}: unknown key{suggest(name, known)}")
+    for name, default in known.items():
+        if default is None and name not in size_mm:
+            raise ConfigError(f"{key}.{name}: required key is missing")
 
 
 def check_finish(finish: FinishRanges, key: str) -> None:
@@ -90,7 +104,7 @@ def check_finish(finish: FinishRanges, key: str) -> None:
         if name not in known:
             raise ConfigError(f"{key}.values.{name}: unknown key{suggest(name, known)}")
         lowest = distribution.support()[0]
-        if lowest < 0 or (lowest == 0 and name.endswith("_mm") and name != "edge_mm"):
+        if lowest < 0 or (lowest == 0 and name.endswith("_mm") and name not in MAY_BE_ZERO):
             least = "above 0" if name.endswith("_mm") else "at least 0"
             raise ConfigError(f"{key}.values.{name}: {lowest:g} is too small; it must be {least}")
 
@@ -132,7 +146,8 @@ def sample_finish(rng: np.random.Generator, ranges: FinishRanges, process: Vec3)
         roughness=ranges.roughness.sample(rng),
         metalness=ranges.metalness.sample(rng),
         anisotropy=ranges.anisotropy.sample(rng),
-        direction=UP if ranges.kind == "turned" else process,
+        direction=UP if ranges.kind == "turned" or ranges.process == "around" else process,
+        process=ranges.process,
         values={name: values[name].sample(rng) for name in sorted(values)},
         seed=int(rng.integers(2**31)),
     )

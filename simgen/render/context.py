@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import moderngl
 
 from simgen.errors import RenderError
+from simgen.render.egl import device_of_this_process
 
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software rasterizer")
 
@@ -22,16 +23,21 @@ class Device:
 
 
 def open_context() -> moderngl.Context:
-    """Return a standalone EGL context.
+    """Return a standalone EGL context, on the GPU that CUDA_VISIBLE_DEVICES names first.
 
     Raises:
-        RenderError: EGL or its driver is missing.
+        RenderError: EGL or its driver is missing, or does not show that GPU.
     """
     # Read by llvmpipe when the context is made: one process a core beats many threads.
     os.environ.setdefault("LP_NUM_THREADS", "1")
+    device = device_of_this_process()
     try:
         context = moderngl.create_context(
-            standalone=True, backend="egl", libgl="libOpenGL.so.0", libegl="libEGL.so.1"
+            standalone=True,
+            backend="egl",
+            libgl="libOpenGL.so.0",
+            libegl="libEGL.so.1",
+            **({} if device is None else {"device_index": device}),
         )
     except Exception as error:
         raise RenderError(

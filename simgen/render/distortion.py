@@ -1,7 +1,7 @@
 """Lens distortion: one map from the distorted image into a larger pinhole image.
 
-Colour is read through it bilinearly, ids, positions and depth by nearest pixel, so
-that labels stay exact samples of the label pass.
+Colour is read through it bilinearly, and so are positions and depth within a smooth
+surface; ids by nearest pixel, so that labels stay samples of the label pass.
 """
 
 from dataclasses import dataclass, replace
@@ -91,12 +91,12 @@ class DistortedScene:
     def labels(self, *, clean: bool = False, window: Window | None = None) -> LabelBuffers:
         """Draw the label pass, see `RasterScene.labels`."""
         x, y, source = self._source(window)
-        return _nearest(self._inner.labels(clean=clean, window=source), x, y)
+        return _resampled(self._inner.labels(clean=clean, window=source), x, y)
 
     def alone(self, k: int, *, clean: bool, window: Window) -> LabelBuffers:
         """Draw one object by itself, see `RasterScene.alone`."""
         x, y, source = self._source(window)
-        return _nearest(self._inner.alone(k, clean=clean, window=source), x, y)
+        return _resampled(self._inner.alone(k, clean=clean, window=source), x, y)
 
     def colour(self, *, clean: bool = False, window: Window | None = None) -> np.ndarray:
         """Draw linear HDR colour, see `RasterScene.colour`."""
@@ -116,15 +116,37 @@ class DistortedScene:
         return x - np.float32(source.x0), y - np.float32(source.y0), source
 
 
-def _nearest(buffers: LabelBuffers, x: np.ndarray, y: np.ndarray) -> LabelBuffers:
+def _resampled(buffers: LabelBuffers, x: np.ndarray, y: np.ndarray) -> LabelBuffers:
+    """Return the buffers at places (x, y): ids of the nearest pixel, the rest between four.
+
+    The nearest pixel's position is up to half a pixel off, which outlines would show.
+    Where the four pixels around do not lie on one smooth surface there is nothing between
+    them, and the nearest one stands.
+    """
     rows, columns = np.rint(y).astype(np.int64), np.rint(x).astype(np.int64)
-    return LabelBuffers(
-        ids=buffers.ids[rows, columns],
-        cut=buffers.cut[rows, columns],
-        position_mm=buffers.position_mm[rows, columns],
-        depth_mm=buffers.depth_mm[rows, columns],
-        normal=buffers.normal[rows, columns],
-    )
+    ids, cut = buffers.ids[rows, columns], buffers.cut[rows, columns]
+    position, depth = buffers.position_mm[rows, columns], buffers.depth_mm[rows, columns]
+    normal = buffers.normal[rows, columns]
+    height, width = buffers.ids.shape
+    top = np.clip(np.floor(y).astype(np.int64), 0, height - 2)
+    left = np.clip(np.floor(x).astype(np.int64), 0, width - 2)
+    smooth = ids > 0
+    for i in (0, 1):
+        for j in (0, 1):
+            at = (top + i, left + j)
+            smooth &= (buffers.ids[at] == ids) & (buffers.cut[at] == cut)
+            smooth &= np.einsum("hwc,hwc->hw", buffers.normal[at], normal) > 0.98
+    top, left = top[smooth], left[smooth]
+    down, right = (y[smooth] - top)[:, None], (x[smooth] - left)[:, None]
+
+    def between(values: np.ndarray) -> np.ndarray:
+        upper = (1 - right) * values[top, left] + right * values[top, left + 1]
+        lower = (1 - right) * values[top + 1, left] + right * values[top + 1, left + 1]
+        return ((1 - down) * upper + down * lower).astype(np.float32)
+
+    position[smooth], normal[smooth] = between(buffers.position_mm), between(buffers.normal)
+    depth[smooth] = between(buffers.depth_mm[..., None])[:, 0]
+    return LabelBuffers(ids=ids, cut=cut, position_mm=position, depth_mm=depth, normal=normal)
 
 
 def _undistorted(camera: CameraSpec) -> np.ndarray:

@@ -9,7 +9,7 @@ from simgen.errors import RenderError
 from simgen.render.environment import prefiltered
 from simgen.render.projection import shadow_projection
 from simgen.render.scene_on_gpu import Drawable, Instance
-from simgen.scene.spec import SceneSpec
+from simgen.scene.spec import LightSpec, SceneSpec
 
 MAX_LIGHTS, MAX_SHADOWS = 8, 2
 _HEIGHT_MAP = 256
@@ -35,8 +35,8 @@ class Lighting:
         corners = [i.corners_mm for i in self._casters] or [i.corners_mm for i in instances]
         self._points = np.concatenate(corners) if corners else np.zeros((1, 3))
         self._environment = self._upload_environment()
-        # Missing material lets light through, so the clean twin may need maps of its own.
-        two = any(i.missing for i in self._casters)
+        # Where material is missing or added, the clean twin needs maps of its own.
+        two = any(i.reshaped for i in self._casters)
         self._maps = {False: self._draw_maps(False, shadow_size)}
         self._maps[True] = self._draw_maps(True, shadow_size) if two else self._maps[False]
         self._compare = context.sampler(compare_func="<=", repeat_x=False, repeat_y=False)
@@ -93,15 +93,19 @@ class Lighting:
         position = np.zeros((MAX_LIGHTS, 4), np.float32)
         axis = np.zeros((MAX_LIGHTS, 4), np.float32)
         power = np.zeros((MAX_LIGHTS, 4), np.float32)
+        side = np.zeros((MAX_LIGHTS, 4), np.float32)
         owner = {light: k for k, (light, *_) in enumerate(shadows)}
         for i, light in enumerate(self._scene.lights):
             at, target = np.asarray(light.position_mm), np.asarray(light.target_mm)
             unit = np.asarray(light.axis) / np.linalg.norm(light.axis)
-            kind = {"disc": 0.0, "bar": 1.0, "ring": 2.0}[light.kind]
+            kind = {"disc": 0.0, "bar": 1.0, "ring": 2.0, "panel": 3.0}[light.kind]
             half = light.size_mm / 2
             distance2 = float((at - target) @ (at - target))
             if light.kind == "ring":
                 distance2 += half**2
+            if light.kind == "panel":
+                unit, side[i, :3], side[i, 3] = panel_frame(light)
+                distance2 = _panel_falloff(light)
             position[i] = (*at, kind)
             axis[i] = (*unit, half)
             power[i] = (
@@ -111,6 +115,7 @@ class Lighting:
         _set(program, "light_count", len(self._scene.lights))
         _write(program, "light_position", position)
         _write(program, "light_axis", axis)
+        _write(program, "light_side", side)
         _write(program, "light_power", power)
 
     def _upload_environment(self) -> moderngl.TextureArray:
@@ -137,12 +142,13 @@ class Lighting:
             self._owned += [texture, target_buffer]
             target_buffer.use()
             target_buffer.clear(depth=1.0)
-            self._context.polygon_offset = 1.5, 4.0
-            self._draw(matrix, clean)
-            self._context.polygon_offset = 0.0, 0.0
             distance = float(np.linalg.norm(self._points.mean(axis=0) - at))
-            offset = 2.0 * 2 * half * distance / size
-            width = 0.12 if light.kind == "bar" else 0.5
+            texel_mm = 2 * half * distance / size
+            self._context.polygon_offset = 1.5, 4.0
+            self._draw(matrix, clean, texel_mm)
+            self._context.polygon_offset = 0.0, 0.0
+            offset = 2.0 * texel_mm
+            width = {"bar": 0.12, "panel": 0.08}.get(light.kind, 0.5)
             radius = width * light.size_mm
             shadows.append((i, texture, matrix, (near, far, radius / (2 * half), offset)))
         height, frame = self._draw_height(clean)
@@ -170,18 +176,20 @@ class Lighting:
         self._owned += [texture, depth, target]
         target.use()
         target.clear(-1e4, 0, 0, 0, depth=1.0)
-        self._draw(matrix, clean)
+        self._draw(matrix, clean, extent / _HEIGHT_MAP)
         x0, y0 = centre[0] - extent / 2, centre[1] - extent / 2
         return texture, (float(x0), float(y0), 1 / extent, extent / _HEIGHT_MAP)
 
-    def _draw(self, clip_from_world: np.ndarray, clean: bool) -> None:
+    def _draw(self, clip_from_world: np.ndarray, clean: bool, texel_mm: float) -> None:
         self._context.enable_only(moderngl.DEPTH_TEST)
         _write(self._program, "clip_from_world", clip_from_world.T.astype(np.float32))
         for instance in self._casters:
             matrix = instance.world_from_part.T.astype(np.float32)
             _write(self._program, "world_from_part", matrix)
             for drawable in instance.clean if clean else instance.damaged:
-                self._array(drawable).render()
+                # A hair much thinner than a texel would cast dashes.
+                if not 0 < 2 * drawable.hair_mm < 0.7 * texel_mm:
+                    self._array(drawable).render()
 
     def _array(self, drawable: Drawable) -> moderngl.VertexArray:
         if "depth" not in drawable.arrays:
@@ -190,6 +198,34 @@ class Lighting:
                 index_buffer=drawable.index,
             )  # fmt: skip
         return drawable.arrays["depth"]
+
+
+def panel_frame(light: LightSpec) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return a panel's unit axes along and across, and half its breadth in mm.
+
+    Their cross product looks at the target or away from it: a panel has no back.
+    """
+    face = np.asarray(light.target_mm, np.float64) - light.position_mm
+    face /= np.linalg.norm(face)
+    along = np.asarray(light.axis) - face * (face @ light.axis)
+    if np.linalg.norm(along) < 1e-6:
+        along = np.cross(face, (1.0, 0.0, 0.0) if abs(face[0]) < 0.9 else (0.0, 1.0, 0.0))
+    along /= np.linalg.norm(along)
+    return along, np.cross(face, along), (light.breadth_mm or light.size_mm) / 2
+
+
+def _panel_falloff(light: LightSpec) -> float:
+    """Return what makes a panel's light at its target, on a surface that faces it, as stated."""
+    along, across, half_breadth = panel_frame(light)
+    to = np.asarray(light.position_mm, np.float64) - light.target_mm
+    distance = float(np.linalg.norm(to))
+    total = 0.0
+    for u in (-0.5, 0.5):
+        for v in (-0.5, 0.5):
+            q = to + along * (u * light.size_mm / 2) + across * (v * half_breadth)
+            # Cosines at both ends, alike because the two planes are parallel.
+            total += float(distance**2 / (q @ q) ** 2) / 4
+    return 1 / total
 
 
 def _set(program: moderngl.Program, name: str, value: object) -> None:

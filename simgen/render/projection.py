@@ -7,6 +7,8 @@ from simgen.render.buffers import Window
 from simgen.scene.spec import CameraSpec, SceneSpec
 
 NEAR_MM, FAR_MM = 5.0, 20_000.0
+# How much clip depth grows per mm: this over the square of the distance, times it.
+DEPTH_MM = 2 * FAR_MM * NEAR_MM / (FAR_MM - NEAR_MM)
 TEXELS_A_PIXEL = 1.4
 
 

@@ -14,14 +14,22 @@ from simgen.render.buffers import LabelBuffers, Window
 from simgen.render.context import describe, open_context, require_hardware
 from simgen.render.distortion import DistortedScene, DistortionMap
 from simgen.render.lighting import Lighting
-from simgen.render.projection import camera_from_world, clip_from_camera, projected_window
+from simgen.render.programs import set_uniform, vertex_array
+from simgen.render.projection import (
+    DEPTH_MM,
+    camera_from_world,
+    clip_from_camera,
+    projected_window,
+)
 from simgen.render.scene_on_gpu import Drawable, Instance, SceneOnGpu
+from simgen.render.targets import Targets
 from simgen.scene.spec import SceneSpec
 
 _SHADERS = Path(__file__).parent / "shaders"
 _PROGRAMS = {
     "label": ("object.vert", "label.frag"),
     "colour": ("object.vert", "colour.frag"),
+    "body": ("object.vert", "colour.frag", "#define BODY\n"),
     "depth": ("object.vert", "depth.frag"),
     "edges": ("screen.vert", "edges.frag"),
     "keep_edges": ("screen.vert", "keep_edges.frag"),
@@ -47,7 +55,7 @@ class Raster:
             name: self.context.vertex_array(self.programs[name], [])
             for name in ("edges", "keep_edges", "resolve", "background")
         }
-        self._targets: dict[tuple[int, int], _Targets] = {}
+        self._targets: dict[tuple[int, int], Targets] = {}
 
     def open(
         self, scene: SceneSpec, pairs: Sequence[SurfacePair]
@@ -61,7 +69,7 @@ class Raster:
             inner = RasterScene(self, replace(scene, camera=through.pinhole), list(pairs))
             return DistortedScene(inner, scene.camera, through)
 
-    def targets(self, width: int, height: int) -> "_Targets":
+    def targets(self, width: int, height: int) -> "Targets":
         """Return the framebuffers of an image size; the last few sizes are kept."""
         key = (width, height)
         largest = int(self.context.info["GL_MAX_TEXTURE_SIZE"])
@@ -73,7 +81,7 @@ class Raster:
         if key not in self._targets:
             while len(self._targets) >= 3:
                 self._targets.pop(next(iter(self._targets))).release()
-            self._targets[key] = _Targets(self.context, width, height, self.config.supersample)
+            self._targets[key] = Targets(self.context, width, height, self.config.supersample)
         return self._targets[key]
 
     def close(self) -> None:
@@ -87,51 +95,12 @@ class Raster:
                 program.release()
         self.context.release()
 
-    def _program(self, vertex: str, fragment: str) -> moderngl.Program:
+    def _program(self, vertex: str, fragment: str, define: str = "") -> moderngl.Program:
+        version, rest = (_SHADERS / fragment).read_text().split("\n", 1)
         return self.context.program(
             vertex_shader=(_SHADERS / vertex).read_text(),
-            fragment_shader=(_SHADERS / fragment).read_text(),
+            fragment_shader=f"{version}\n{define}{rest}",
         )
-
-
-class _Targets:
-    """Framebuffers of one image size."""
-
-    def __init__(self, context: moderngl.Context, width: int, height: int, samples: int):
-        self._owned: list[moderngl.Texture | moderngl.Framebuffer] = []
-
-        def texture(w: int, h: int, components: int, dtype: str) -> moderngl.Texture:
-            made = context.texture((w, h), components, dtype=dtype)
-            made.filter = (moderngl.NEAREST, moderngl.NEAREST)
-            self._owned.append(made)
-            return made
-
-        def framebuffer(
-            colours: list[moderngl.Texture], w: int, h: int, depth: bool = True
-        ) -> moderngl.Framebuffer:
-            buffer = context.depth_texture((w, h)) if depth else None
-            made = context.framebuffer(colours, buffer)
-            self._owned += [made, *([buffer] if buffer is not None else [])]
-            return made
-
-        self.ids = texture(width, height, 2, "u4")
-        self.position = texture(width, height, 4, "f4")
-        self.normal = texture(width, height, 4, "f2")
-        self.label = framebuffer([self.ids, self.position, self.normal], width, height)
-        self.edge_mask = texture(width, height, 1, "f1")
-        self.edges = framebuffer([self.edge_mask], width, height, depth=False)
-        self.single_colour = texture(width, height, 4, "f2")
-        self.single = framebuffer([self.single_colour], width, height)
-        self.samples = samples
-        scale = samples if samples > 1 else 0
-        self.multi_colour = texture(max(scale * width, 1), max(scale * height, 1), 4, "f2")
-        self.multi = framebuffer([self.multi_colour], *self.multi_colour.size)
-        self.result_colour = texture(width, height, 4, "f4")
-        self.result = framebuffer([self.result_colour], width, height, depth=False)
-
-    def release(self) -> None:
-        for item in reversed(self._owned):
-            item.release()
 
 
 class RasterScene:
@@ -241,6 +210,7 @@ class RasterScene:
             set_uniform(program, "world_from_part", instance.world_from_part)
             for drawable in instance.clean if clean else instance.damaged:
                 program["ids"] = (instance.id, drawable.cut)
+                self._set_hair(program, drawable, 1)
                 vertex_array(context, program, drawable, "label").render()
 
     def _read_labels(self, window: Window) -> LabelBuffers:
@@ -276,7 +246,7 @@ class RasterScene:
 
     def _shade(self, target: moderngl.Framebuffer, clean: bool, window: Window, scale: int) -> None:
         """Shade the window at `scale` samples a pixel side; above 1 its edge pixels only."""
-        context, program = self._raster.context, self._raster.programs["colour"]
+        context = self._raster.context
         target.use()
         target.scissor = _box(window, scale)
         target.clear(0.0, 0.0, 0.0, 1.0, depth=1.0)
@@ -285,14 +255,47 @@ class RasterScene:
             self._keep_edges(scale)
         self._background(scale)
         context.enable_only(moderngl.DEPTH_TEST)
+        drawn = [
+            (instance, drawable)
+            for instance in self._front_to_back()
+            for drawable in (instance.clean if clean else instance.damaged)
+        ]
+        solid = [(i, d) for i, d in drawn if not d.hair_mm]
+        self._draw("colour", [(i, d) for i, d in solid if d.look is None], clean, scale)
+        self._draw("body", [(i, d) for i, d in solid if d.look is not None], clean, scale)
+        hairs = [(i, d) for i, d in drawn if d.hair_mm]
+        if hairs:
+            # Last, mixed with what lies behind them by how much of a sample they cover.
+            context.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND | moderngl.CULL_FACE)
+            context.front_face = "cw"
+            context.blend_func = (*moderngl.DEFAULT_BLENDING, moderngl.ONE, moderngl.ONE)
+            self._draw("body", hairs, clean, scale)
+            context.enable_only(moderngl.DEPTH_TEST)
+
+    def _draw(
+        self, name: str, drawn: list[tuple[Instance, Drawable]], clean: bool, scale: int
+    ) -> None:
+        if not drawn:
+            return
+        context, program = self._raster.context, self._raster.programs[name]
         self._set_camera(program)
         set_uniform(program, "eye_mm", self._eye)
         self._lighting.bind(program, first_unit=4, clean=clean)
-        for instance in self._front_to_back():
+        for instance, drawable in drawn:
             set_uniform(program, "world_from_part", instance.world_from_part)
-            for drawable in instance.clean if clean else instance.damaged:
-                self._set_material(program, drawable)
-                vertex_array(context, program, drawable, "colour").render()
+            self._set_material(program, drawable)
+            self._set_hair(program, drawable, scale)
+            vertex_array(context, program, drawable, name).render()
+
+    def _set_hair(self, program: moderngl.Program, drawable: Drawable, scale: int) -> None:
+        """Widen what is thinner than a sample; `scale` is samples a pixel side."""
+        value = (0.0, 0.0, 0.0, 0.0)
+        if drawable.hair_mm:
+            camera = self._scene.camera
+            # A little over half: between two rows of sample centres a line touches both.
+            least = 0.55 / (min(camera.fx, camera.fy) * scale)
+            value = (drawable.hair_mm, least, DEPTH_MM, 1.0)
+        set_uniform(program, "hair", value)
 
     def _keep_edges(self, scale: int) -> None:
         context, program = self._raster.context, self._raster.programs["keep_edges"]
@@ -328,51 +331,24 @@ class RasterScene:
         set_uniform(program, "view_row", self._view_row)
 
     def _set_material(self, program: moderngl.Program, drawable: Drawable) -> None:
-        set_uniform(program, "has_maps", float(bool(drawable.textures)))
         for unit, (name, texture) in enumerate(
             zip(("map_colour", "map_slope", "map_extra"), drawable.textures, strict=False)
         ):
             texture.use(unit)
             set_uniform(program, name, unit)
-        if drawable.finish is None:
-            tone, roughness, grain = drawable.plain
-            set_uniform(program, "plain_colour", (tone, tone, tone, roughness))
-            set_uniform(program, "plain_metal", (0.0, grain))
-            set_uniform(program, "process_turned", 0.0)
+        look = drawable.look
+        if look is not None:
+            grain = (look.metalness, look.grain, 1 / look.grain_mm, look.ripple)
+            set_uniform(program, "body_colour", (*look.albedo, look.roughness))
+            set_uniform(program, "body_grain", grain)
+            set_uniform(program, "body_ripple", (*look.ripple_origin_mm, 1 / look.ripple_mm))
+            set_uniform(program, "body_lip", (look.lip, look.lip_mm))
             return
+        set_uniform(program, "glow", drawable.finish.glow)
+        lead = drawable.finish.values.get("lead_mm", 0.0)
         set_uniform(program, "process_axis", drawable.finish.direction)
-        set_uniform(program, "process_turned", float(drawable.finish.kind == "turned"))
-
-
-def vertex_array(
-    context: moderngl.Context, program: moderngl.Program, drawable: Drawable, name: str
-) -> moderngl.VertexArray:
-    """Return a drawable's vertex array for a program, made on first use."""
-    if name not in drawable.arrays:
-        layout = []
-        names = []
-        for attribute, form in (("in_position", "3f"), ("in_normal", "3f"), ("in_uv", "2f")):
-            if attribute in program:
-                layout.append(form)
-                names.append(attribute)
-            else:
-                layout.append({"3f": "3x4", "2f": "2x4"}[form])
-        drawable.arrays[name] = context.vertex_array(
-            program, [(drawable.buffer, " ".join(layout), *names)], index_buffer=drawable.index
-        )
-    return drawable.arrays[name]
-
-
-def set_uniform(program: moderngl.Program, name: str, value: object) -> None:
-    """Set a uniform if the compiler kept it; matrices are given as (4, 4) arrays."""
-    if name not in program:
-        return
-    if isinstance(value, np.ndarray) and value.ndim == 2:
-        program[name].write(np.ascontiguousarray(value.T, np.float32).tobytes())
-    elif isinstance(value, np.ndarray):
-        program[name] = tuple(float(x) for x in value)
-    else:
-        program[name] = value
+        set_uniform(program, "process_turned", float(drawable.finish.around or lead > 0))
+        set_uniform(program, "process_rise", lead / (2 * np.pi))
 
 
 def _box(window: Window, scale: int = 1) -> tuple[int, int, int, int]:

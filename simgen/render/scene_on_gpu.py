@@ -5,20 +5,29 @@ from dataclasses import dataclass, field
 import moderngl
 import numpy as np
 
+from simgen.defects.bodies import BodySurface, Look
 from simgen.defects.surface import Surface, SurfacePair
+from simgen.finishes import Maps
 from simgen.scene.spec import FinishSpec, SceneSpec
 
 
 @dataclass(kw_only=True)
 class Drawable:
-    """One mesh, its maps and what the shaders need to know of it."""
+    """One mesh, its maps and what the shaders need to know of it.
+
+    `rest` holds positions and normals on the undamaged part, None where they are the same.
+    `cut` is 1 + index of the defect whose body this is, 0 for the part. What has a `look`
+    has no maps. `hair_mm` is the radius of what may be thinner than a pixel, else 0.
+    """
 
     buffer: moderngl.Buffer
     index: moderngl.Buffer
     textures: tuple[moderngl.Texture, ...]
-    finish: FinishSpec | None
-    cut: int
-    plain: tuple[float, float, float]
+    finish: FinishSpec
+    rest: moderngl.Buffer | None = None
+    cut: int = 0
+    look: Look | None = None
+    hair_mm: float = 0.0
     arrays: dict[str, moderngl.VertexArray] = field(default_factory=dict)
 
 
@@ -31,7 +40,7 @@ class Instance:
     corners_mm: np.ndarray
     clean: list[Drawable]
     damaged: list[Drawable]
-    missing: bool
+    reshaped: bool
 
 
 class SceneOnGpu:
@@ -62,21 +71,11 @@ class SceneOnGpu:
         if pair.damaged is not pair.clean:
             same_mesh = pair.damaged.mesh is pair.clean.mesh
             damaged = [self._surface(pair.damaged, clean[0] if same_mesh else None)]
-            for cut in pair.damaged.cuts:
-                uv = np.zeros((len(cut.vertices_mm), 2), np.float32)
-                buffer, index = self._mesh(cut.vertices_mm, cut.normals, uv, cut.faces)
-                damaged.append(
-                    Drawable(
-                        buffer=buffer,
-                        index=index,
-                        textures=(),
-                        finish=None,
-                        cut=1 + cut.defect,
-                        plain=(cut.tone, cut.roughness, cut.grain),
-                    )  # fmt: skip
-                )
-        low = pair.clean.mesh.vertices_mm.min(axis=0)
-        high = pair.clean.mesh.vertices_mm.max(axis=0)
+            damaged += [self._body(pair.damaged, body) for body in pair.damaged.bodies]
+        points = [pair.clean.mesh.vertices_mm, pair.damaged.mesh.vertices_mm]
+        points += [body.vertices_mm for body in pair.damaged.bodies]
+        low = np.min([p.min(axis=0) for p in points], axis=0)
+        high = np.max([p.max(axis=0) for p in points], axis=0)
         corners = np.array([[(low, high)[(i >> a) & 1][a] for a in range(3)] for i in range(8)])
         return Instance(
             id=k + 1,
@@ -84,7 +83,7 @@ class SceneOnGpu:
             corners_mm=corners @ matrix[:3, :3].T + matrix[:3, 3],
             clean=clean,
             damaged=damaged,
-            missing=bool(pair.damaged.cuts),
+            reshaped=pair.damaged.mesh is not pair.clean.mesh or bool(pair.damaged.bodies),
         )
 
     def _surface(self, surface: Surface, same: Drawable | None = None) -> Drawable:
@@ -93,7 +92,32 @@ class SceneOnGpu:
             buffer, index = self._mesh(mesh.vertices_mm, mesh.normals, mesh.uv, mesh.faces)
         else:
             buffer, index = same.buffer, same.index
-        maps = surface.maps
+        rest = None
+        if surface.rest is not None:
+            was = np.concatenate([surface.rest.vertices_mm, surface.rest.normals], axis=1)
+            rest = self._context.buffer(np.ascontiguousarray(was, np.float32).tobytes())
+            self._owned.append(rest)
+        return Drawable(
+            buffer=buffer,
+            index=index,
+            textures=self._textures(surface.maps),
+            finish=surface.finish,
+            rest=rest,
+        )
+
+    def _body(self, surface: Surface, body: BodySurface) -> Drawable:
+        buffer, index = self._mesh(body.vertices_mm, body.normals, body.shade, body.faces)
+        return Drawable(
+            buffer=buffer,
+            index=index,
+            textures=() if body.maps is None else self._textures(body.maps),
+            finish=surface.finish,
+            cut=1 + body.defect,
+            look=body.look,
+            hair_mm=body.hair_mm,
+        )
+
+    def _textures(self, maps: Maps) -> tuple[moderngl.Texture, ...]:
         size = (maps.colour.shape[1], maps.colour.shape[0])
         textures = []
         for data, dtype in ((maps.colour, "f1"), (maps.slope, "f2"), (maps.extra, "f1")):
@@ -103,10 +127,7 @@ class SceneOnGpu:
             texture.repeat_x = texture.repeat_y = False
             textures.append(texture)
             self._owned.append(texture)
-        return Drawable(
-            buffer=buffer, index=index, textures=tuple(textures), finish=surface.finish,
-            cut=0, plain=(0.0, 0.0, 0.0),
-        )  # fmt: skip
+        return tuple(textures)
 
     def _mesh(
         self, vertices: np.ndarray, normals: np.ndarray, uv: np.ndarray, faces: np.ndarray

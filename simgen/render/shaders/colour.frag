@@ -10,14 +10,19 @@ in vec3 world_mm;
 in vec3 local_normal;
 in vec2 uv;
 in float depth_mm;
+in float coverage;
 
 uniform mat4 world_from_part;
 uniform vec3 eye_mm;
 uniform vec3 process_axis;      // part space: direction of the process, or its axis when turned
 uniform float process_turned;   // 0: lines run along the axis, 1: lines run around it
-uniform float has_maps;
-uniform vec4 plain_colour;      // linear albedo and roughness of cut faces
-uniform vec2 plain_metal;       // metalness, grain of cut faces
+uniform float process_rise;     // along the axis for each radian around it, mm
+#ifdef BODY                         // a surface without maps; uv is distance to its rim and openness
+uniform vec4 body_colour;       // linear albedo, roughness
+uniform vec4 body_grain;        // metalness, grain, 1 / grain size in mm, slope of the arcs
+uniform vec4 body_ripple;       // where the arcs begin, 1 / their spacing there in mm
+uniform vec2 body_lip;          // gain of the crushed edge, its width in mm
+#endif
 uniform sampler2D map_colour;   // sqrt(albedo), roughness
 uniform sampler2D map_slope;    // part-space surface gradient of the height, mean square slope
 uniform sampler2D map_extra;    // metalness, anisotropy, cavity
@@ -28,8 +33,10 @@ uniform float environment_turn;
 uniform float environment_gain;
 
 uniform int light_count;
-uniform vec4 light_position[MAX_LIGHTS];   // mm, w: kind (0 disc, 1 bar, 2 ring)
+uniform vec4 light_position[MAX_LIGHTS];   // mm, w: kind (0 disc, 1 bar, 2 ring, 3 panel)
 uniform vec4 light_axis[MAX_LIGHTS];       // unit axis, w: half size in mm
+uniform vec4 light_side[MAX_LIGHTS];       // panels: unit axis across, w: half breadth in mm
+uniform float glow;                        // radiance of white given off by the surface itself
 uniform vec4 light_power[MAX_LIGHTS];      // colour x radiant intensity, w: shadow map or -1
 uniform mat4 shadow_from_world[2];
 uniform vec4 shadow_info[2];               // near, far, light radius / frustum width at 1, bias
@@ -138,28 +145,45 @@ void main() {
     mat3 turn = mat3(world_from_part);
     vec3 n_local = normalize(local_normal);
     vec3 albedo; float rough, metal, aniso = 0.0, cavity = 1.0, spread = 0.0;
-    if (has_maps > 0.5) {
+#ifndef BODY
+    {
         vec4 c = texture(map_colour, uv, -0.5);
         vec4 g = texture(map_slope, uv, -0.5);
         vec4 e = texture(map_extra, uv, -0.5);
         albedo = c.rgb * c.rgb; rough = c.a; metal = e.r; aniso = e.g; cavity = e.b;
         spread = max(g.w - dot(g.xyz, g.xyz), 0.0);
         n_local = normalize(n_local - g.xyz);
-    } else {
-        vec3 s = local_mm * 3.0;
-        float a = grain(s), b = grain(s * 2.7 + 5.0), c = grain(s * 7.1 + 9.0);
-        albedo = plain_colour.rgb * (1.0 + plain_metal.y * ((a + b + c) / 1.5 - 1.0));
-        rough = plain_colour.a; metal = plain_metal.x;
-        vec3 wobble = vec3(a - 0.5 + 0.5 * (c - 0.5), b - 0.5, grain(s * 2.1 + 21.0) - 0.5);
-        n_local = normalize(n_local + plain_metal.y * 0.9 * wobble);
     }
+#else
+    {
+        vec3 s = local_mm * body_grain.z;
+        float a = grain(0.31 * s), b = grain(s + 5.0), c = grain(2.7 * s + 9.0);
+        vec3 wobble = vec3(a - 0.5 + 0.5 * (c - 0.5), b - 0.5, grain(0.8 * s + 21.0) - 0.5);
+        n_local = normalize(n_local + body_grain.y * 0.9 * wobble);
+        // Arcs about the place where the crack began, wider and fainter away from it, and
+        // hackle that runs out across them.
+        vec3 away = local_mm - body_ripple.xyz;
+        float far = length(away);
+        vec3 out_of = away / max(far, 1e-4);
+        float phase = 6.2831853 * (2.2 * sqrt(far * body_ripple.w) + 0.5 * (a + 0.3 * b));
+        float patchy = smoothstep(0.3, 0.7, grain(0.17 * s + 33.0));
+        float hackle = grain(out_of * 13.0 + 0.11 * s) - 0.5;
+        float arc = cos(phase) + 0.5 * cos(2.0 * phase + 1.0);
+        n_local = normalize(n_local - body_grain.w * (patchy * arc * out_of + 0.6 * hackle * cross(out_of, n_local)));
+        float lip = 1.0 - smoothstep(0.4, 1.0, uv.x / max(body_lip.y * (0.6 + 0.8 * b), 1e-4));
+        albedo = body_colour.rgb * max(1.0 + body_grain.y * ((a + b + c) / 1.5 - 1.0) + 0.4 * body_grain.w * patchy * arc, 0.1);
+        albedo = min(albedo * (1.0 + body_lip.x * lip), vec3(0.95));
+        rough = body_colour.a * (1.0 - 0.25 * lip); metal = body_grain.x;
+        cavity = uv.y;
+    }
+#endif
     vec3 smooth_normal = normalize(turn * normalize(local_normal));
     vec3 n = normalize(turn * n_local);
     vec3 v = normalize(eye_mm - world_mm);
     float nv = dot(n, v);
     if (nv < 0.02) { n = normalize(n + v * (0.02 - nv)); nv = 0.02; }
 
-    vec3 line = process_turned > 0.5 ? cross(process_axis, local_mm) : process_axis;
+    vec3 line = process_turned > 0.5 ? cross(process_axis, local_mm) + process_rise * process_axis : process_axis;
     vec3 t = turn * line;
     t -= n * dot(t, n);
     t = dot(t, t) > 1e-8 ? normalize(t) : normalize(cross(n, abs(n.z) < 0.9 ? vec3(0, 0, 1) : vec3(1, 0, 0)));
@@ -186,7 +210,7 @@ void main() {
     float spec_sky = clamp(pow(nv + sky, exp2(-16.0 * mean_rough - 1.0)) - 1.0 + sky, 0.0, 1.0);
     vec3 colour = environment_gain * (diffuse * env_diff * sky + (f0 * ab_fit.x + ab_fit.y) * env_spec * spec_sky);
 
-    vec3 mirror = reflect(-v, n);
+    vec3 mirror = reflect(-v, n), opening = normalize(n + smooth_normal);
     for (int i = 0; i < light_count; ++i) {
         vec3 c = light_position[i].xyz - world_mm;
         vec3 axis = light_axis[i].xyz;
@@ -194,6 +218,7 @@ void main() {
         // The point of the light nearest to the mirror ray stands for it in the highlight.
         vec3 near;
         float wide, nl = 0.0, fall;
+        vec2 panel = vec2(0.0);
         if (kind < 0.5) {
             vec3 off = dot(c, mirror) * mirror - c;
             near = c + off * clamp(size / max(length(off), 1e-4), 0.0, 1.0);
@@ -210,21 +235,34 @@ void main() {
                 vec3 q = c + axis * size * (float(j) * 0.5 - 0.75);
                 nl += max(dot(n, normalize(q)), 0.0) / dot(q, q) * 0.25;
             }
-        } else {
+        } else if (kind < 2.5) {
             // Where the mirror ray meets the ring's plane, pulled to the circle.
             float down = dot(mirror, axis);
             vec3 hit = abs(down) > 1e-3 ? mirror * max(dot(c, axis) / down, 0.0) : mirror * length(c);
             vec3 flat_off = hit - c;
             flat_off -= axis * dot(flat_off, axis);
             near = c + (length(flat_off) > 1e-3 ? normalize(flat_off) : t) * size;
-            wide = 0.1 * size / length(c);
+            wide = 0.1 * size / length(near);
             vec3 e1 = normalize(cross(axis, abs(axis.x) < 0.8 ? vec3(1, 0, 0) : vec3(0, 1, 0)));
             vec3 e2 = cross(axis, e1);
-            for (int j = 0; j < 4; ++j) {
-                float w = 0.3 + float(j) * 1.5707963;
+            // A ring that lies close about the part is uneven in few samples.
+            int steps = size > 0.6 * length(c) ? 12 : 4;
+            for (int j = 0; j < steps; ++j) {
+                float w = 0.3 + float(j) * 6.2831853 / float(steps);
                 vec3 q = c + (e1 * cos(w) + e2 * sin(w)) * size;
-                nl += max(dot(n, normalize(q)), 0.0) / dot(q, q) * 0.25;
+                nl += max(dot(n, normalize(q)), 0.0) / dot(q, q) / float(steps);
             }
+        } else {
+            vec3 side = light_side[i].xyz, face = cross(axis, side);
+            float breadth = light_side[i].w, down = dot(mirror, face);
+            vec3 hit = (abs(down) > 1e-3 && dot(c, face) / down > 0.0 ? mirror * (dot(c, face) / down) : mirror * length(c)) - c;
+            near = c + axis * clamp(dot(hit, axis), -size, size) + side * clamp(dot(hit, side), -breadth, breadth);
+            wide = 0.0;
+            for (int j = 0; j < 4; ++j) {
+                vec3 q = c + axis * size * (float(j % 2) - 0.5) + side * breadth * (float(j / 2) - 0.5);
+                nl += max(dot(n, normalize(q)), 0.0) * abs(dot(face, normalize(q))) / dot(q, q) * 0.25;
+            }
+            panel = vec2(size, breadth) * sqrt(abs(dot(face, normalize(near))));
         }
         vec3 l = normalize(near);
         float nls = max(dot(n, l), 0.0);
@@ -232,16 +270,27 @@ void main() {
         if (light_power[i].w > -0.5 && max(nl, nls) > 0.0) {
             seen = shadow(int(light_power[i].w + 0.5), world_mm, smooth_normal);
         }
-        seen *= mix(1.0, cavity, 0.7);
+        // A cavity is open in a cone about its mouth: light from lower down falls on the far wall only.
+        float mouth = sqrt(1.0 - cavity);
+        seen *= smoothstep(mouth - 0.35, mouth, dot(l, opening));
         float at2 = min(at + 0.3 * wide, 1.0), ab2 = min(ab + 0.3 * wide, 1.0);
         float energy = (at * ab) / (at2 * ab2);
         vec3 h = normalize(l + v);
-        float d = ggx(h, n, t, b, at2, ab2) * max(energy, 0.05);
+        float d;
+        if (kind < 2.5) {
+            d = ggx(h, n, t, b, at2, ab2) * max(energy, 0.05);
+        } else {
+            // As many half vectors as lead to the panel share the lobe: a mirror shows the
+            // panel's own radiance, sharp at its edges.
+            vec2 half_size = 0.5642 * panel / length(near) / sqrt(max(dot(h, v), 0.1));
+            d = ggx(h, n, t, b, at, ab) * at * ab / ((at + half_size.x) * (ab + half_size.y));
+        }
         float ka = 0.5 * (at2 + ab2);
         float vis = 0.5 / max(nls * (nv * (1.0 - ka) + ka) + nv * (nls * (1.0 - ka) + ka), 1e-4);
         vec3 f = f0 + (1.0 - f0) * pow(clamp(1.0 - dot(h, v), 0.0, 1.0), 5.0);
         vec3 spec = f * d * vis * nls / dot(near, near);
         colour += light_power[i].rgb * seen * (diffuse / PI * nl + spec);
     }
-    out_colour = vec4(min(colour, vec3(400.0)), 1.0);
+    colour += glow * albedo;
+    out_colour = vec4(min(colour, vec3(400.0)), coverage);
 }

@@ -1,0 +1,68 @@
+"""What the parts lie on: a bench, and by chance a tray on it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simgen.config import bounded
+from simgen.randomize.part import FinishRanges, sample_finish
+from simgen.sampling import Distribution
+from simgen.scene.spec import ObjectSpec, ShapeSpec
+
+TRAY_SHEET_MM = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportRanges:
+    """What the parts lie on; in a tray with chance `tray_share`."""
+
+    tray_share: float = bounded(low=0, high=1)
+    tray_mm: Distribution = bounded(above=0)
+    area_mm: Distribution = bounded(above=0)
+    bench: FinishRanges
+    tray: FinishRanges
+
+
+def sample_support(
+    rng: np.random.Generator, ranges: SupportRanges, scale: float = 1.0
+) -> tuple[tuple[ObjectSpec, ...], float]:
+    """Draw the bench, a tray on it by chance, and the side of the square that parts fall on.
+
+    Args:
+        rng: Generator.
+        ranges: Sizes and finishes.
+        scale: Of all sizes, for parts much larger or smaller than a hand.
+    """
+    bench = ObjectSpec(
+        name="bench",
+        shape=ShapeSpec(
+            kind="bench",
+            # Never so thin that what falls could pass through it between two steps.
+            size_mm={"length": 840.0 * scale, "width": 840.0 * scale, "thickness": 20.0},
+            texel_mm=1.4 * scale,
+        ),
+        finish=sample_finish(rng, ranges.bench, (1.0, 0.0, 0.0)),
+        body="fixed",
+        casts_shadow=False,
+    )
+    area = scale * ranges.area_mm.sample(rng)
+    if rng.uniform() >= ranges.tray_share:
+        return (bench,), area
+    side = scale * ranges.tray_mm.sample(rng)
+    tray = ObjectSpec(
+        name="tray",
+        shape=ShapeSpec(
+            kind="tray",
+            size_mm={
+                "length": side,
+                "width": 0.8 * side,
+                "height": TRAY_SHEET_MM + scale * float(rng.uniform(10, 28)),
+                "wall": TRAY_SHEET_MM,
+                "floor": TRAY_SHEET_MM,
+            },
+            texel_mm=0.8 * scale,
+        ),
+        finish=sample_finish(rng, ranges.tray, (1.0, 0.0, 0.0)),
+        body="fixed",
+    )
+    return (bench, tray), min(area, 0.72 * side)
