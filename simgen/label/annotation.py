@@ -38,6 +38,21 @@ class Annotation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FrameGeometry:
+    """The surface behind each pixel of a frame's image; see `render.buffers.LabelBuffers`.
+
+    Attributes:
+        ids: Instance ids, shape (H, W), uint32; 0 is background, k + 1 is `objects[k]`.
+        depth_mm: Distance along the viewing axis, shape (H, W), float32; 0 is background.
+        normal: Part-local smooth normal, shape (H, W, 3), float32.
+    """
+
+    ids: np.ndarray
+    depth_mm: np.ndarray
+    normal: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """A finished frame.
 
@@ -49,6 +64,7 @@ class Frame:
         annotations: Parts first, then defects.
         spec: The settled SceneSpec.
         erased: Number of defects erased for too little contrast, by kind.
+        geometry: What depth and poses are made of; None if the renderer has none.
     """
 
     index: int
@@ -59,3 +75,4 @@ class Frame:
     annotations: tuple[Annotation, ...]
     spec: SceneSpec
     erased: dict[str, int] = field(default_factory=dict)
+    geometry: FrameGeometry | None = None

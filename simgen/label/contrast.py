@@ -4,12 +4,33 @@ import cv2
 import numpy as np
 
 RING_PX = 10
+FACE_DEG = 20.0
+FACE_PX = 30
 
 
 def ring_around(mask: np.ndarray) -> np.ndarray:
     """Return the pixels within `RING_PX` of a mask but outside it, shape (H, W), bool."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RING_PX + 1, 2 * RING_PX + 1))
     return (cv2.dilate(mask.astype(np.uint8), kernel) > 0) & ~mask
+
+
+def same_face(mask: np.ndarray, part: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Return the pixels of a part that face as a defect on it does, (H, W), bool.
+
+    Where the defect goes over an edge, or too little around it faces so, all of the part.
+
+    Args:
+        mask: Visible pixels of the defect, (H, W), bool.
+        part: Visible pixels of the undamaged part, (H, W), bool.
+        normal: Its part-local normals, (H, W, 3), float32.
+    """
+    under = normal[mask & part]
+    mean = under.mean(axis=0) if len(under) else np.zeros(3, np.float32)
+    length = float(np.linalg.norm(mean))
+    if length < 0.94:
+        return part
+    face = part & (normal @ (mean / length) > np.cos(np.deg2rad(FACE_DEG)))
+    return face if (ring_around(mask) & face).sum() >= FACE_PX else part
 
 
 def twin_contrast(
@@ -21,13 +42,14 @@ def twin_contrast(
 ) -> float:
     """Return mean |Y - Y_clean| over the mask over the noise of what surrounds it.
 
-    The surroundings are the defect's own part: with what lies behind it in the ring,
-    the step at the silhouette would count as noise, and a break that is plain to see
-    at a tile's border would come out fainter than a scratch that nobody finds.
+    The surroundings are the defect's own face of its part: with a bore, an edge or what
+    lies behind the part in the ring, the step there would count as noise, and a break that
+    is plain to see at a tile's border would come out fainter than a scratch that nobody
+    finds.
 
     Args:
         mask: Visible pixels of the defect, (H, W), bool, not empty.
-        part: Visible pixels of the undamaged part, (H, W), bool.
+        part: Pixels of the undamaged part that count, (H, W), bool; see `same_face`.
         y, y_clean: Noise-free levels in [0, 255] with and without defects, (H, W).
         y_clean_noisy: The twin with noise; its standard deviation in the ring, at
             least 1 level, is the unit.

@@ -7,18 +7,19 @@ import cv2
 import numpy as np
 
 from simgen.config.render import LabelConfig
-from simgen.label.annotation import Annotation, Frame
-from simgen.label.contrast import ring_contrast, twin_contrast
+from simgen.defects.kinds import has_body
+from simgen.label.annotation import Annotation, Frame, FrameGeometry
+from simgen.label.contrast import ring_contrast, same_face, twin_contrast
 from simgen.label.masks import DefectMask, ViewMasks
 from simgen.render.buffers import Window
 from simgen.sampling import FrameIndex
-from simgen.scene.spec import DefectSpec, SceneSpec
-from simgen.sensor import develop, luminance, noise_field, quantize
+from simgen.scene.spec import CameraSpec, DefectSpec, SceneSpec, SensorSpec
+from simgen.sensor import develop, luminance, metered, noise_field, quantize
 
 # Mip levels and blur carry a defect a little beyond its outline; the shadow of a broken
-# edge falls farther.
+# edge or of a thing that lies on the part falls farther.
 TWIN_MARGIN_PX = 16
-BREAK_MARGIN_PX = 64
+BODY_MARGIN_PX = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +50,8 @@ def twin_windows(masks: ViewMasks, scene: SceneSpec) -> list[Window]:
     width, height = scene.camera.width, scene.camera.height
     windows: list[Window] = []
     for defect in masks.defects:
-        missing = _specs(scene, defect)[0].missing_material
-        margin = BREAK_MARGIN_PX if missing else TWIN_MARGIN_PX
+        solid = has_body(_specs(scene, defect)[0])
+        margin = BODY_MARGIN_PX if solid else TWIN_MARGIN_PX
         new = _bounds(defect.visible).grown(margin, width, height)
         apart = []
         for window in windows:
@@ -82,18 +83,27 @@ def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelCon
     A defect whose contrast is below `labels.min_contrast` is erased: its pixels, and
     those it influences, are the twin's in image and labels alike.
     """
-    camera, sensor = scene.camera, scene.sensor
+    camera = scene.camera
+    size = (camera.width, camera.height)
+    sensor = metered(view.linear, scene.sensor, size)
     crop = sensor.crop or (0, 0, camera.width, camera.height)
     at = (slice(crop[1], crop[1] + crop[3]), slice(crop[0], crop[0] + crop[2]))
     noise = noise_field(sensor, crop[3], crop[2])
-    size = (camera.width, camera.height)
     linear, ids = view.linear, view.masks.ids
-    contrasts, erased = _contrasts(view, scene, crop, noise, config.min_contrast)
+    depth, normal = view.masks.seen.depth_mm, view.masks.seen.normal
+    contrasts, erased = _contrasts(view, camera, sensor, noise, config.min_contrast)
     if erased:
         linear, ids = linear.copy(), ids.copy()
         gone = np.isin(view.owner, list(erased))
         linear[view.window.slices][gone] = view.twin[gone]
         ids[view.window.slices][gone] = view.masks.clean_ids[view.window.slices][gone]
+        if view.masks.clean is not view.masks.seen:
+            depth, normal = depth.copy(), normal.copy()
+            for array, clean in (
+                (depth, view.masks.clean.depth_mm),
+                (normal, view.masks.clean.normal),
+            ):
+                array[view.window.slices][gone] = clean[view.window.slices][gone]
     levels = develop(
         np.ascontiguousarray(linear[at]), sensor, origin=crop[:2], camera_size=size, noise=noise
     )
@@ -128,14 +138,15 @@ def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelCon
         annotations=(*(a for _, a in annotations), *defects),
         spec=scene,
         erased=dict(sorted(kinds.items())),
+        geometry=FrameGeometry(ids=ids[at], depth_mm=depth[at], normal=normal[at]),
     )
 
 
 def _contrasts(
-    view: View, scene: SceneSpec, crop: tuple[int, int, int, int], noise: np.ndarray, least: float
+    view: View, camera: CameraSpec, sensor: SensorSpec, noise: np.ndarray, least: float
 ) -> tuple[dict[int, float], set[int]]:
     """Return the contrast of each defect seen within the crop, and which are too faint."""
-    sensor, camera = scene.sensor, scene.camera
+    crop = sensor.crop or (0, 0, camera.width, camera.height)
     x0, y0 = max(view.window.x0, crop[0]), max(view.window.y0, crop[1])
     x1 = min(view.window.x1, crop[0] + crop[2])
     y1 = min(view.window.y1, crop[1] + crop[3])
@@ -163,7 +174,8 @@ def _contrasts(
             erased.add(k)
             continue
         part = view.masks.clean_ids[in_view] == defect.object + 1
-        contrasts[k] = twin_contrast(mask, part, y, y_clean, y_noisy)
+        face = same_face(mask, part, view.masks.clean.normal[in_view])
+        contrasts[k] = twin_contrast(mask, face, y, y_clean, y_noisy)
         if contrasts[k] < least:
             erased.add(k)
     return contrasts, erased

@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 from scipy.spatial import cKDTree
 
-from simgen.defects.kinds import kind_module
+from simgen.defects.bodies import body_reach
+from simgen.defects.kinds import has_body, module_of, reshapes
 from simgen.defects.profile import reach_of, surface_points
 from simgen.render.buffers import LabelBuffers, Window
 from simgen.scene.spec import CameraSpec, DefectSpec, ObjectSpec, SceneSpec
@@ -46,6 +47,8 @@ class ViewMasks:
     Attributes:
         ids, clean_ids: Visible instance ids with and without defects, (H, W), uint32.
         clean_position_mm: Part-local positions without defects, (H, W, 3), float32.
+        seen, clean: The label passes with and without defects; one and the same where no
+            defect removes material.
         amodal: For each labelled part its mask as if alone, by object index.
         defects: In the order of parts and their defects; empty ones are left out.
     """
@@ -53,6 +56,8 @@ class ViewMasks:
     ids: np.ndarray
     clean_ids: np.ndarray
     clean_position_mm: np.ndarray
+    seen: LabelBuffers
+    clean: LabelBuffers
     amodal: dict[int, np.ndarray]
     defects: tuple[DefectMask, ...]
 
@@ -67,10 +72,8 @@ def view_masks(scene: SceneSpec, source: LabelSource, seen: LabelBuffers) -> Vie
     """
     camera = scene.camera
     whole = Window(x0=0, y0=0, x1=camera.width, y1=camera.height)
-    removing = [
-        k for k, o in enumerate(scene.objects) if any(d.missing_material for d in o.defects)
-    ]
-    clean = source.labels(clean=True) if removing else seen
+    reshaped = any(reshapes(d) for o in scene.objects for d in o.defects)
+    clean = source.labels(clean=True) if reshaped else seen
     amodal, masks = {}, []
     for k, spec in enumerate(scene.objects):
         if spec.category is None:
@@ -86,16 +89,17 @@ def view_masks(scene: SceneSpec, source: LabelSource, seen: LabelBuffers) -> Vie
         if not spec.defects:
             continue
         seen_here = _cropped(seen, window)
-        surface = [(d, x) for d, x in enumerate(spec.defects) if not x.missing_material]
         found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for d, defect in surface:
-            visible = outline_mask(defect, seen_here, k + 1, camera)
-            found[d] = (visible, outline_mask(defect, alone, k + 1, camera) if hidden else visible)
-        if k in removing:
+        for d, defect in enumerate(spec.defects):
+            if not has_body(defect):
+                visible = outline_mask(defect, seen_here, k + 1, camera)
+                full = outline_mask(defect, alone, k + 1, camera) if hidden else visible
+                found[d] = (visible, full)
+        if len(found) < len(spec.defects):
             whole_alone = source.alone(k, clean=True, window=window)
             alone_now = alone if hidden else source.alone(k, clean=False, window=window)
-            visible_by = removed_masks(spec, seen_here, _cropped(clean, window), k + 1)
-            amodal_by = removed_masks(spec, alone_now, whole_alone, k + 1)
+            visible_by = body_masks(spec, seen_here, _cropped(clean, window), k + 1)
+            amodal_by = body_masks(spec, alone_now, whole_alone, k + 1)
             for d, mask in visible_by.items():
                 found[d] = (mask, amodal_by[d] | mask)
         for d in sorted(found):
@@ -113,6 +117,8 @@ def view_masks(scene: SceneSpec, source: LabelSource, seen: LabelBuffers) -> Vie
         ids=seen.ids,
         clean_ids=clean.ids,
         clean_position_mm=clean.position_mm,
+        seen=seen,
+        clean=clean,
         amodal=amodal,
         defects=tuple(masks),
     )
@@ -137,7 +143,7 @@ def outline_mask(
         return mask
     rows, columns = rows[near.index], columns[near.index]
     u, v = near.u_mm, near.v_mm
-    profile = kind_module(defect.kind).profile
+    profile = module_of(defect).profile
     at = profile(defect, u, v)
     head_on = buffers.depth_mm[rows, columns] / np.float32(min(camera.fx, camera.fy))
     reachable = at.distance_mm <= 12 * head_on
@@ -171,33 +177,44 @@ def _step(image: np.ndarray, axis: int) -> np.ndarray:
     return np.where(np.isnan(forward), backward, forward)
 
 
-def removed_masks(
+def body_masks(
     spec: ObjectSpec, now: LabelBuffers, before: LabelBuffers, instance: int
 ) -> dict[int, np.ndarray]:
-    """Return for each defect with missing material its pixels, shape (H, W), bool.
+    """Return for each defect that is a body its pixels, shape (H, W), bool.
 
-    They are where the undamaged part would be seen but its surface is gone, and where
-    the fracture surface is seen. Pixels go to the defect whose removed body is nearest.
+    They are where its surface is seen: the fracture, the plug, or the thing that lies on
+    the part. Where it took material away, they are also where the undamaged part would be
+    seen but its surface is gone.
     """
-    indices = [d for d, x in enumerate(spec.defects) if x.missing_material]
-    was = before.ids == instance
+    indices = [d for d, x in enumerate(spec.defects) if has_body(x)]
+    bodies = np.where(now.ids == instance, now.cut, 0)
+    missing = [d for d in indices if spec.defects[d].missing_material]
+    result = {d: bodies == d + 1 for d in indices}
+    if not missing:
+        return result
     same = (now.ids == instance) & (now.cut == 0)
     moved = np.abs(now.position_mm - before.position_mm).max(axis=-1) > 0.05
-    gone = was & (~same | moved)
-    facet = (now.ids == instance) & (now.cut > 0)
-    nearest = np.full(was.shape, np.inf, np.float32)
-    owner = np.zeros(was.shape, np.int32)
-    for d in indices:
-        defect = spec.defects[d]
-        offset = before.position_mm - np.asarray(defect.anchor_mm, np.float32)
-        size = max(defect.size_mm["length"] / 2, defect.size_mm["width"])
-        distance = np.sqrt(np.einsum("hwc,hwc->hw", offset, offset)) / np.float32(size)
-        closer = distance < nearest
-        nearest[closer], owner[closer] = distance[closer], d
-    result = {}
-    for d in indices:
-        result[d] = (gone & (owner == d) & ~facet) | (facet & (now.cut == d + 1))
+    gone = (before.ids == instance) & (~same | moved) & (bodies == 0)
+    nearest = np.full(gone.shape, np.inf, np.float32)
+    owner = np.full(gone.shape, -1, np.int32)
+    for d in missing:
+        size, within = _relative(spec.defects[d], before.position_mm)
+        closer = within & (size < nearest)
+        nearest[closer], owner[closer] = size[closer], d
+    for d in missing:
+        result[d] |= gone & (owner == d)
     return result
+
+
+def _relative(defect: DefectSpec, position_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return distances from a removed body's middle in its own size, and what its box holds.
+
+    Elsewhere a surface may have moved too: behind a dent, under a thing that was added.
+    """
+    offset = position_mm - np.asarray(defect.anchor_mm, np.float32)
+    reach = np.float32(body_reach(defect))
+    distance = np.sqrt(np.einsum("hwc,hwc->hw", offset, offset)) / reach
+    return distance, distance < 1
 
 
 def merged(masks: ViewMasks, scene: SceneSpec, merge_mm: float) -> ViewMasks:

@@ -1,8 +1,10 @@
 """The sensor: linear HDR colour to an 8-bit image, the order of a real camera's chain.
 
 Exposure and vignetting, defocus and motion (in linear light), shot and read noise,
-white balance, tone curve, quantization, JPEG.
+white balance, tone curve, sharpening, quantization, JPEG.
 """
+
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -19,6 +21,34 @@ def noise_field(spec: SensorSpec, height: int, width: int) -> np.ndarray:
     """
     shape = (height, width) if spec.mono else (height, width, 3)
     return np.random.default_rng(spec.noise_seed).standard_normal(shape, dtype=np.float32)
+
+
+def metered(linear: np.ndarray, spec: SensorSpec, camera_size: tuple[int, int]) -> SensorSpec:
+    """Return the sensor with the exposure that its `auto_level` asks for.
+
+    Frame and clean twin are then developed alike, whatever the defects reflect.
+
+    Args:
+        linear: The camera's whole image, shape (H, W, 3), float32.
+        spec: With `auto_level` 0 it is returned as it is.
+        camera_size: (width, height) of that image.
+    """
+    if spec.auto_level <= 0:
+        return spec
+    x, y, width, height = spec.crop or (0, 0, *camera_size)
+    coarse = np.ascontiguousarray(linear[y : y + height : 4, x : x + width : 4])
+    plain = replace(spec, defocus_px=0.0, motion_px=0.0, vignetting=0.0, sharpening=0.0)
+    # The mean rises with the exposure: halve the interval of its logarithm.
+    low, high = -12.0, 12.0
+    for _ in range(24):
+        middle = (low + high) / 2
+        tried = replace(plain, exposure=spec.exposure * 2**middle)
+        levels = develop(coarse, tried, origin=(0, 0), camera_size=camera_size, noise=None)
+        if float(luminance(levels).mean()) < 255 * spec.auto_level:
+            low = middle
+        else:
+            high = middle
+    return replace(spec, exposure=spec.exposure * 2 ** ((low + high) / 2))
 
 
 def develop(
@@ -52,7 +82,15 @@ def develop(
         light = cv2.filter2D(light, -1, _motion_kernel(spec), borderType=cv2.BORDER_REPLICATE)
     if noise is not None:
         light = light + noise * np.sqrt(spec.shot_noise**2 * light + spec.read_noise**2)
-    return _tone_curve(np.clip(light, 0, 1), spec) * np.float32(255)
+    if spec.white_point > 1:
+        light = np.maximum(light, 0)
+        # Reinhard et al. 2002, equation 4.
+        light = light * (1 + light / np.float32(spec.white_point**2)) / (1 + light)
+    coded = _tone_curve(np.clip(light, 0, 1), spec)
+    if spec.sharpening > 0:
+        soft = cv2.GaussianBlur(coded, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
+        coded = np.clip(coded + np.float32(spec.sharpening) * (coded - soft), 0, 1)
+    return coded * np.float32(255)
 
 
 def quantize(levels: np.ndarray, spec: SensorSpec) -> np.ndarray:
