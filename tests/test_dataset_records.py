@@ -13,11 +13,11 @@ from scipy.ndimage import binary_fill_holes
 
 from simgen.dataset.records import (
     annotation_records,
-    decode_mask,
     encode_image,
     frame_record,
     polygons_of,
 )
+from simgen.dataset.segmentation import decode_mask
 from simgen.errors import DatasetError
 from simgen.scene.spec import content_hash, scene_from_json, to_json
 

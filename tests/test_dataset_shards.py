@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simgen.dataset import ShardRange, plan_shards, read_shards, shard_style, write_shard
+from simgen.dataset.shards import file_hashes
 from simgen.errors import DatasetError
 
 MADE_WITH = {"renderer": {"name": "stand-in"}, "versions": {}}
@@ -93,14 +94,17 @@ def test_shards_that_hold_the_same_frame_are_refused(tmp_path):
 def test_a_shard_without_a_readable_manifest_is_named(tmp_path):
     write(tmp_path, ShardRange(number=0, first=0, stop=1))
     (tmp_path / "shards/00000/manifest.json").write_text("{")
-    with pytest.raises(DatasetError, match="00000: damaged shard.*remove the folder"):
+    with pytest.raises(
+        DatasetError,
+        match="00000/manifest.json: cannot be read .* damaged shard, remove the folder",
+    ):
         read_shards(tmp_path)
 
 
 def test_a_shard_holds_every_frames_spec_and_the_hash_of_every_file(tmp_path):
     write(tmp_path, ShardRange(number=0, first=0, stop=2))
     (shard,) = read_shards(tmp_path)
-    assert set(shard.files) == {
+    assert set(file_hashes(shard)) == {
         "images/00000000.png",
         "images/00000001.png",
         "frames.jsonl",

@@ -55,13 +55,16 @@ def _purpose(manifest: dict[str, Any]) -> str:
 def _made_with_line(made: dict[str, Any]) -> str:
     renderer = [f"{k}: {v}" for k, v in made["renderer"].items() if k != "assets"]
     found = dict(made["versions"])
-    features = " ".join(found.pop("cpu_features"))
+    features = " ".join(str(name) for name in found.pop("cpu_features", ()))
     versions = [f"{k} {v}" for k, v in found.items()]
     return ", ".join(renderer + versions) + (f" ({features})" if features else "")
 
 
 def _asset_lines(manifest: dict[str, Any]) -> list[str]:
-    lines = [f"`{a['path']}`: {a['spdx']}, {a['source']}" for a in manifest["assets"]]
+    lines = [
+        f"`{a['path']}`: {a['spdx']}, {a['source']}, SHA-256 `{a['sha256']}`"
+        for a in manifest["assets"]
+    ]
     return lines or ["None: shapes, finishes and surroundings are procedural."]
 
 

@@ -1,27 +1,29 @@
 """Is a dataset on disk what its manifest says, and is every label exact?"""
 
-import json
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from simgen.dataset.files import sha256_of
-from simgen.dataset.records import decode_mask
-from simgen.dataset.shards import read_shards
-from simgen.errors import DatasetError
+import simgen
+from simgen.config.render import RenderConfig, parse_render
+from simgen.dataset.audit import audit_frame, audited_frames
+from simgen.dataset.check_files import Fault, file_faults
+from simgen.dataset.check_labels import ShardRecords, image_faults
+from simgen.dataset.check_records import Grouped, record_faults
+from simgen.dataset.identity import config_sha256
+from simgen.dataset.statistics import Distributions, distributions
+from simgen.dataset.stored import StoredManifest, read_manifest
+from simgen.errors import AssetError, ConfigError, DatasetError, SimgenError
+from simgen.label.cast import require_embree
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One thing that is wrong: what kind of thing, and where."""
-
-    kind: str
-    where: str
+# A broken dataset may have a fault for every file; the first of a kind tell enough.
+_KEPT = 1_000
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,204 +31,185 @@ class Checked:
     """What a check found.
 
     Attributes:
-        faults: In the order in which they were found.
+        faults: In the order in which they were found, the first thousand of a kind.
+        counts: How many there are of each kind.
         images: Number of images; `clean_images` of them have no defect.
+        audited: Frames whose labels were compared with what rays see.
+        not_audited: Why others were not, one line each.
         categories: For each category its statistics: `instances`, percentiles 5, 50
             and 95 of `longest_side_px`, the share that is `partly_hidden`, and for
             defects percentiles of `contrast`.
+        distributions: Of parameters and labels.
     """
 
     faults: tuple[Fault, ...]
+    counts: dict[str, int]
     images: int
     clean_images: int
+    audited: tuple[int, ...]
+    not_audited: tuple[str, ...]
     categories: dict[str, dict[str, Any]]
+    distributions: Distributions
 
 
 def check_dataset(
-    folder: Path, *, progress: Callable[[Iterable[Any], int], Iterable[Any]] | None = None
+    folder: Path,
+    *,
+    audit: int = 0,
+    own_files: bool = False,
+    progress: Progress | None = None,
 ) -> Checked:
     """Check files against manifests, records against one another, and every mask.
 
+    One shard is in memory at a time.
+
     Args:
         folder: The dataset.
+        audit: How many frames to compare with an independent ray caster's view of their scene.
+        own_files: Their scenes may name files and kinds of defects of the user's.
         progress: Wraps the iteration over images, given it and their number.
 
     Raises:
         DatasetError: There is no dataset, or its coco.json or manifest.json cannot be read.
+        RenderError: `audit` is not 0 and the ray caster is not installed.
     """
-    coco, manifest = _load(folder / "coco.json"), _load(folder / "manifest.json")
-    faults = [*_file_faults(folder, manifest), *_record_faults(coco, manifest)]
-    categories = {c["id"]: c for c in coco["categories"]}
-    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for annotation in coco["annotations"]:
-        by_image[annotation["image_id"]].append(annotation)
-    images = coco["images"]
-    for image in progress(images, len(images)) if progress else images:
-        faults += _image_faults(folder, image, by_image[image["id"]], categories)
-    defects = {i for i, c in categories.items() if c["supercategory"] == "defect"}
-    clean = sum(
-        all(a["category_id"] not in defects for a in by_image[image["id"]]) for image in images
-    )
-    return Checked(
-        faults=tuple(faults),
-        images=len(images),
-        clean_images=clean,
-        categories=_statistics(coco["annotations"], categories),
-    )
-
-
-def _load(path: Path) -> dict[str, Any]:
+    if audit:
+        require_embree()
+    manifest = read_manifest(folder)
+    found = _Faults()
+    shards, more = file_faults(folder, manifest)
+    found.add(more)
+    coco = folder / "coco.json"
+    found.add(record_faults(coco, manifest))
+    categories = {c.id: (c.name, c.supercategory) for c in manifest.categories}
+    config = _config(manifest, found)
+    grouped, records = Grouped(coco), ShardRecords(shards)
+    counted = _Counted(categories)
+    images: Iterable[Any] = grouped.images()
+    for image, annotations in progress(images, grouped.count) if progress else images:
+        found.add(image_faults(folder, image, annotations, categories, records, config))
+        counted.add(annotations)
+    audited, skipped = _audit(records, categories, config, manifest, audit, own_files, found)
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); render the dataset again") from None
-    if not isinstance(value, dict):
-        raise DatasetError(f"{path}: holds no mapping; render the dataset again")
-    return value
+        values = distributions(shards, {number: name for number, (name, _) in categories.items()})
+    except DatasetError as error:
+        found.add([Fault(kind="records cannot be read", where=str(error))])
+        values = Distributions()
+    return Checked(
+        faults=tuple(found.kept),
+        counts=dict(found.counts),
+        images=grouped.count,
+        clean_images=counted.clean,
+        audited=tuple(audited),
+        not_audited=tuple(skipped),
+        categories=counted.table(),
+        distributions=values,
+    )
 
 
-def _file_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[Fault]:
-    for name in ("config.yaml", "card.md"):
-        if not (folder / name).is_file():
-            yield Fault(kind="file is missing", where=name)
-    if sha256_of(folder / "coco.json") != manifest["coco_sha256"]:
-        yield Fault(kind="file differs from its hash", where="coco.json")
-    shards = read_shards(folder)
-    listed = {shard["name"]: shard for shard in manifest["shards"]}
-    for name in sorted(listed.keys() ^ {s.range.name for s in shards}):
-        where = "not on disk" if name in listed else "not in manifest.json"
-        yield Fault(kind="shard is unknown or missing", where=f"shards/{name} is {where}")
-    position = 0
-    for shard in shards:
-        where = f"shards/{shard.range.name}"
-        if shard.range.first != position:
-            yield Fault(
-                kind="frames are missing", where=f"frames {position} to {shard.range.first - 1}"
-            )
-        position = shard.range.stop
-        entry = listed.get(shard.range.name)
-        if entry and sha256_of(shard.folder / "manifest.json") != entry["manifest_sha256"]:
-            yield Fault(kind="file differs from its hash", where=f"{where}/manifest.json")
-        if shard.config_sha256 != manifest["config_sha256"]:
-            yield Fault(kind="shard was made with another config", where=where)
-        for name, expected in shard.files.items():
-            path = shard.folder / name
-            if not path.is_file():
-                yield Fault(kind="file is missing", where=f"{where}/{name}")
-            elif sha256_of(path) != expected:
-                yield Fault(kind="file differs from its hash", where=f"{where}/{name}")
+class _Faults:
+    """Faults as they are found; of very many of a kind only the number is kept."""
+
+    def __init__(self) -> None:
+        self.kept: list[Fault] = []
+        self.counts: Counter[str] = Counter()
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self.counts[fault.kind] += 1
+            if self.counts[fault.kind] <= _KEPT:
+                self.kept.append(fault)
 
 
-def _record_faults(coco: dict[str, Any], manifest: dict[str, Any]) -> Iterator[Fault]:
-    for key in ("images", "annotations", "categories"):
-        counts = Counter(record["id"] for record in coco[key])
-        for number, count in counts.items():
-            if count > 1 or number < 1:
-                yield Fault(kind=f"id in {key} is not unique and positive", where=f"id {number}")
-    if coco["categories"] != manifest["categories"]:
-        yield Fault(kind="categories differ from the manifest", where="coco.json")
-    if len(coco["images"]) != manifest["frames"]:
-        where = f"{len(coco['images'])} in coco.json, {manifest['frames']} in manifest.json"
-        yield Fault(kind="number of frames differs", where=where)
-    for image in coco["images"]:
-        if image["id"] != image["frame"] + 1:
-            yield Fault(kind="image id is not frame + 1", where=_frame(image))
-    images = {image["id"] for image in coco["images"]}
-    for annotation in coco["annotations"]:
-        where = f"annotation {annotation['id']}"
-        if annotation["image_id"] not in images:
-            yield Fault(kind="annotation of an unknown image", where=where)
-        if (annotation["id"] - 1) // 10_000 + 1 != annotation["image_id"]:
-            yield Fault(kind="annotation id is not of its frame", where=where)
+class _Counted:
+    """Numbers for the table of categories, eight bytes each."""
+
+    def __init__(self, categories: dict[int, tuple[str, str]]) -> None:
+        self._categories = categories
+        self._sides: dict[int, array[float]] = defaultdict(lambda: array("d"))
+        self._hidden: Counter[int] = Counter()
+        self._contrasts: dict[int, array[float]] = defaultdict(lambda: array("d"))
+        self.clean = 0
+
+    def add(self, annotations: list[dict[str, Any]]) -> None:
+        """Count the labels of one image."""
+        kinds = {self._categories.get(a["category_id"], ("", ""))[1] for a in annotations}
+        self.clean += "defect" not in kinds
+        for a in annotations:
+            self._sides[a["category_id"]].append(float(max(a["bbox"][2:])))
+            self._hidden[a["category_id"]] += a["visibility"] < 0.95
+            if a.get("contrast") is not None:
+                self._contrasts[a["category_id"]].append(float(a["contrast"]))
+
+    def table(self) -> dict[str, dict[str, Any]]:
+        """Return the statistics of each category, by name."""
+        result: dict[str, dict[str, Any]] = {}
+        for number, (name, supercategory) in self._categories.items():
+            sides = self._sides[number]
+            entry: dict[str, Any] = {"supercategory": supercategory, "instances": len(sides)}
+            if sides:
+                entry["partly_hidden"] = round(self._hidden[number] / len(sides), 3)
+                entry["longest_side_px"] = _percentiles(sides)
+            if self._contrasts[number]:
+                entry["contrast"] = _percentiles(self._contrasts[number])
+            result[name] = entry
+        return result
 
 
-def _image_faults(
-    folder: Path,
-    image: dict[str, Any],
-    annotations: list[dict[str, Any]],
-    categories: dict[int, dict[str, Any]],
-) -> Iterator[Fault]:
-    pixels = cv2.imread(str(folder / image["file_name"]), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        yield Fault(kind="image is missing or damaged", where=_frame(image))
-        return
-    size = (image["height"], image["width"])
-    if pixels.shape[:2] != size:
-        yield Fault(kind="image size differs from its record", where=_frame(image))
-        return
-    if pixels.std() < 1:
-        yield Fault(kind="image is blank", where=_frame(image))
-    masks = {a["id"]: decode_mask(a["segmentation"], *size) for a in annotations}
-    for annotation in annotations:
-        where = f"{_frame(image)}, annotation {annotation['id']}"
-        category = categories.get(annotation["category_id"])
-        if category is None:
-            yield Fault(kind="unknown category", where=where)
+def _config(manifest: StoredManifest, found: _Faults) -> RenderConfig | None:
+    try:
+        config = parse_render(manifest.config)
+    except ConfigError as error:
+        found.add([Fault(kind="config cannot be read by this version", where=str(error))])
+        return None
+    # Another version may have other keys, and hash the same config to something else.
+    ours = all(_version(made) == simgen.__version__ for made in manifest.made_with)
+    if ours and config_sha256(config) != manifest.config_sha256:
+        found.add([Fault(kind="config differs from its hash", where="manifest.json")])
+    return config
+
+
+def _version(made_with: dict[str, Any]) -> Any:
+    versions = made_with.get("versions")
+    return versions.get("simgen") if isinstance(versions, dict) else None
+
+
+def _audit(
+    records: ShardRecords,
+    categories: dict[int, tuple[str, str]],
+    config: RenderConfig | None,
+    manifest: StoredManifest,
+    count: int,
+    own_files: bool,
+    found: _Faults,
+) -> tuple[list[int], list[str]]:
+    """Compare some frames with what rays see; return which, and why others were not."""
+    if count == 0 or config is None:
+        return [], []
+    audited, skipped = [], []
+    for frame in audited_frames(manifest.frames, count):
+        record, annotations = records.of(frame)
+        if record is None:
             continue
-        kinds = list(_label_faults(annotation, masks[annotation["id"]]))
-        if category["supercategory"] == "defect":
-            kinds += _defect_faults(annotation, masks)
-        for kind in kinds:
-            yield Fault(kind=kind, where=where)
+        if not records.has_scene(frame):
+            skipped.append(f"frame {frame}: drawn by a renderer that shows no SceneSpec")
+            continue
+        try:
+            kinds = audit_frame(record, annotations, categories, config.labels, own_files=own_files)
+        except AssetError as error:
+            skipped.append(f"frame {frame}: {error}")
+            continue
+        except (SimgenError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            kinds = [f"scene cannot be audited ({error})"]
+        audited.append(frame)
+        found.add(Fault(kind=k.partition(": ")[0], where=_where(frame, k)) for k in kinds)
+    return audited, skipped
 
 
-def _label_faults(annotation: dict[str, Any], mask: np.ndarray) -> Iterator[str]:
-    if not mask.any():
-        yield "mask is empty"
-        return
-    ys, xs = np.nonzero(mask)
-    left, top, right, bottom = xs.min(), ys.min(), xs.max() + 1, ys.max() + 1
-    if annotation["bbox"] != [left, top, right - left, bottom - top]:
-        yield "box is not the bounds of the mask"
-    if annotation["area"] != len(xs):
-        yield "area is not the mask's"
-    if not 0 < annotation.get("visibility", 0) <= 1:
-        yield "visibility is not in (0, 1]"
-    x, y, width, height = annotation.get("amodal_bbox", (0, 0, 0, 0))
-    if left < x or top < y or right > x + width or bottom > y + height:
-        yield "visible pixels lie outside the amodal box"
+def _where(frame: int, kind: str) -> str:
+    detail = kind.partition(": ")[2]
+    return f"frame {frame}" + (f", {detail}" if detail else "")
 
 
-def _defect_faults(annotation: dict[str, Any], masks: dict[int, np.ndarray]) -> Iterator[str]:
-    for key in ("part_annotation_id", "defect_mm", "contrast", "contrast_ring"):
-        if annotation.get(key) is None:
-            yield f"defect has no {key}"
-    if annotation.get("missing_material"):
-        return
-    part = masks.get(annotation.get("part_annotation_id", 0))
-    if part is None:
-        yield "defect on a part that is not labelled"
-    elif (masks[annotation["id"]] & ~part).any():
-        yield "defect pixels outside its part"
-
-
-def _statistics(
-    annotations: list[dict[str, Any]], categories: dict[int, dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    grouped: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for annotation in annotations:
-        grouped[annotation["category_id"]].append(annotation)
-    result: dict[str, dict[str, Any]] = {}
-    for number, category in categories.items():
-        of_kind = grouped[number]
-        entry: dict[str, Any] = {
-            "supercategory": category["supercategory"],
-            "instances": len(of_kind),
-        }
-        if of_kind:
-            hidden = [a.get("visibility", 0) < 0.95 for a in of_kind]
-            entry["partly_hidden"] = round(float(np.mean(hidden)), 3)
-            entry["longest_side_px"] = _percentiles([max(a["bbox"][2:]) for a in of_kind])
-            contrasts = [a["contrast"] for a in of_kind if a.get("contrast") is not None]
-            if contrasts:
-                entry["contrast"] = _percentiles(contrasts)
-        result[category["name"]] = entry
-    return result
-
-
-def _percentiles(values: list[float]) -> list[float]:
+def _percentiles(values: array) -> list[float]:
     return [round(float(v), 1) for v in np.percentile(values, [5, 50, 95])]
-
-
-def _frame(image: dict[str, Any]) -> str:
-    return f"frame {image['frame']}"

@@ -7,7 +7,15 @@ from typing import Any
 
 from simgen.config.render import DatasetConfig
 from simgen.dataset.files import replacing
-from simgen.dataset.shards import CommittedShard, read_jsonl
+from simgen.dataset.shards import CommittedShard
+from simgen.dataset.stored import (
+    MOST_FRAMES,
+    MOST_PIXELS,
+    is_whole,
+    read_jsonl,
+    require_relative,
+)
+from simgen.errors import DatasetError
 
 _LICENCE_URLS = {
     "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
@@ -24,8 +32,10 @@ def write_coco(
     *,
     dataset: DatasetConfig,
     categories: tuple[tuple[str, str], ...],
-) -> None:
+) -> dict[str, int]:
     """Assemble `coco.json` from the shards, holding one frame in memory at a time.
+
+    Returns the number of annotations of each category, by name.
 
     Args:
         path: Where it goes; what was there is replaced when the new one is whole.
@@ -39,6 +49,7 @@ def write_coco(
     shards = list(shards)
     info = {"description": dataset.name, "contributor": "simgen"}
     licence = {"id": 1, "name": dataset.licence, "url": _LICENCE_URLS.get(dataset.licence, "")}
+    counts = {name: 0 for name, _ in categories}
     with replacing(path) as file:
         file.write(b'{"info":' + _compact(info) + b',\n"licenses":' + _compact([licence]))
         file.write(b',\n"categories":' + _compact(category_records(categories)))
@@ -48,9 +59,12 @@ def write_coco(
         ):
             file.write(b',\n"' + key.encode() + b'":[')
             for i, record in enumerate(records):
+                if key == "annotations":
+                    counts[_category(record, categories)] += 1
                 file.write((b",\n" if i else b"\n") + _compact(record))
             file.write(b"]")
         file.write(b"}\n")
+    return counts
 
 
 def category_records(categories: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:
@@ -62,21 +76,49 @@ def category_records(categories: tuple[tuple[str, str], ...]) -> list[dict[str, 
 
 
 def image_records(shards: Iterable[CommittedShard]) -> Iterator[dict[str, Any]]:
-    """Yield COCO's images, with file names relative to the dataset."""
+    """Yield COCO's images, with file names relative to the dataset.
+
+    Raises:
+        DatasetError: A shard's frames are not those of its range, or lack a field.
+    """
     for shard in shards:
-        for record in read_jsonl(shard.folder / "frames.jsonl"):
-            yield {
-                "id": record["frame"] + 1,
-                "file_name": f"shards/{shard.range.name}/{record['file_name']}",
-                "width": record["width"],
-                "height": record["height"],
-                "license": 1,
-                "frame": record["frame"],
-                "scene": record["scene"],
-                "view": record["view"],
-                "exposure": record["exposure"],
-                "part": record["part"],
-            }
+        expected = iter(range(shard.range.first, shard.range.stop))
+        path = shard.folder / "frames.jsonl"
+        for record in read_jsonl(path, before="spec"):
+            if record.get("frame") != next(expected, None):
+                raise _damaged(path, f"frame {str(record.get('frame'))[:20]} is out of place")
+            yield image_record(record, path)
+        if (missing := next(expected, None)) is not None:
+            raise _damaged(path, f"frame {missing} is missing")
+
+
+def image_record(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the COCO image of a frame's record, which `path` holds.
+
+    Raises:
+        DatasetError: The record lacks a field or holds one of another kind.
+    """
+    require_relative(path.parent, record.get("file_name"))
+    for key, low, high in (
+        ("width", 1, MOST_PIXELS), ("height", 1, MOST_PIXELS),
+        ("scene", 0, MOST_FRAMES), ("view", 0, MOST_FRAMES), ("exposure", 0, MOST_FRAMES),
+    ):  # fmt: skip
+        if not is_whole(record.get(key), low, high):
+            raise _damaged(path, f"frame {record['frame']} has no {key}")
+    if not isinstance(record.get("part"), str):
+        raise _damaged(path, f"frame {record['frame']} has no part")
+    return {
+        "id": record["frame"] + 1,
+        "file_name": f"shards/{path.parent.name}/{record['file_name']}",
+        "width": record["width"],
+        "height": record["height"],
+        "license": 1,
+        "frame": record["frame"],
+        "scene": record["scene"],
+        "view": record["view"],
+        "exposure": record["exposure"],
+        "part": record["part"],
+    }
 
 
 def annotations_of(shards: Iterable[CommittedShard]) -> Iterator[dict[str, Any]]:
@@ -85,5 +127,25 @@ def annotations_of(shards: Iterable[CommittedShard]) -> Iterator[dict[str, Any]]
         yield from read_jsonl(shard.folder / "annotations.jsonl")
 
 
+def _category(record: dict[str, Any], categories: tuple[tuple[str, str], ...]) -> str:
+    number = record.get("category_id")
+    if not is_whole(number, 1, len(categories)):
+        raise DatasetError(
+            f"annotation {str(record.get('id'))[:20]}: category {str(number)[:20]} is none of the"
+            " scene's; remove its shard's folder and render again"
+        )
+    return categories[int(str(number)) - 1][0]
+
+
+def _damaged(path: Path, what: str) -> DatasetError:
+    return DatasetError(f"{path}: {what}; remove the shard's folder and render again")
+
+
 def _compact(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        raise DatasetError(
+            f"a label holds a number without end ({str(value)[:60]}); remove its shard and render"
+            " again"
+        ) from None

@@ -1,9 +1,9 @@
 """Contact sheets: a grid of images with their labels drawn, to look at a dataset at once."""
 
-import json
 import math
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from simgen.dataset.coco_items import coco_items
 from simgen.dataset.files import replacing
-from simgen.dataset.records import decode_mask
+from simgen.dataset.pictures import read_rgb
+from simgen.dataset.segmentation import decode_mask
+from simgen.dataset.stored import inside
 from simgen.errors import DatasetError
 
 Colour = tuple[int, int, int]
@@ -65,6 +68,7 @@ def write_contact_sheet(
     title: str,
     count: int = 24,
     compare: Path | None = None,
+    fetch: Callable[[Sequence[str]], None] = lambda names: None,
 ) -> None:
     """Write a PNG with some of a dataset's images and their labels.
 
@@ -74,11 +78,12 @@ def write_contact_sheet(
         title: First line of the sheet.
         count: Number of images, at most.
         compare: COCO file of real photographs, drawn at the same scale on the left.
+        fetch: Makes sure that the chosen images of `coco_json`, by file name, are there.
 
     Raises:
         DatasetError: A file is missing or is not COCO.
     """
-    simulated = _pictures(coco_json, count)
+    simulated = _pictures(coco_json, count, fetch)
     groups = [("", simulated)]
     if compare is not None:
         groups = [("photographs", _pictures(compare, count)), ("simulated", simulated)]
@@ -109,45 +114,55 @@ def draw_sheet(groups: Sequence[tuple[str, Sequence[Picture]]], *, title: str) -
     return _with_legend(sheet, title, colours, pictures)
 
 
-def _pictures(coco_json: Path, count: int) -> list[Picture]:
+def _pictures(
+    coco_json: Path, count: int, fetch: Callable[[Sequence[str]], None] = lambda names: None
+) -> list[Picture]:
     try:
-        coco = json.loads(coco_json.read_text())
-        categories = {c["id"]: c for c in coco["categories"]}
-        by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        for annotation in coco["annotations"]:
-            by_image[annotation["image_id"]].append(annotation)
-        chosen = _choose(coco["images"], by_image, categories, count)
+        chosen, categories = _choose(coco_json, count)
+        images, by_image = {}, defaultdict(list)
+        for key, record in coco_items(coco_json, ("images", "annotations")):
+            if key == "images" and record["id"] in chosen:
+                images[record["id"]] = record
+            elif key == "annotations" and record["image_id"] in chosen:
+                by_image[record["image_id"]].append(record)
+        fetch([image["file_name"] for image in images.values()])
         return [
-            _picture(coco_json.parent, image, by_image[image["id"]], categories) for image in chosen
+            _picture(coco_json.parent, images[number], by_image[number], categories)
+            for number in chosen
         ]
     except OSError as error:
         name = error.filename or coco_json
         raise DatasetError(f"{name}: {error.strerror or 'is not an image'}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ArithmeticError, KeyError, TypeError, ValueError, cv2.error) as error:
         raise DatasetError(f"{coco_json}: not a COCO file ({error!r})") from None
 
 
-def _choose(
-    images: Sequence[dict[str, Any]],
-    by_image: dict[int, list[dict[str, Any]]],
-    categories: dict[int, dict[str, Any]],
-    count: int,
-) -> list[dict[str, Any]]:
+def _choose(coco_json: Path, count: int) -> tuple[list[int], dict[int, dict[str, Any]]]:
+    """Return ids of the images to show, in order, and the file's categories by id.
+
+    Of the rest of the file only numbers are kept, so that it may be of any size.
+    """
+    categories = {}
+    images, owners, kinds = array("q"), array("q"), array("q")
+    for key, record in coco_items(coco_json, ("images", "annotations", "categories")):
+        if key == "images":
+            images.append(record["id"])
+        elif key == "annotations":
+            owners.append(record["image_id"])
+            kinds.append(record["category_id"])
+        else:
+            categories[record["id"]] = {**record, "name": str(record["name"])}
     # Even steps through images with defects for most of the sheet, through clean
     # ones for the rest: where most are clean, the defects are what one looks for.
-    defective = [
-        image
-        for image in images
-        if any(not _is_part(categories[a["category_id"]]) for a in by_image[image["id"]])
-    ]
-    ids = {image["id"] for image in defective}
-    clean = [image for image in images if image["id"] not in ids]
+    defects = [number for number, category in categories.items() if not _is_part(category)]
+    shown = np.isin(images, np.asarray(owners)[np.isin(kinds, defects)])
+    defective, clean = np.asarray(images)[shown].tolist(), np.asarray(images)[~shown].tolist()
     of_defective = min(len(defective), max(count - len(clean), math.ceil(count * 2 / 3)))
     chosen = _steps(defective, of_defective) + _steps(clean, count - of_defective)
-    return sorted(chosen, key=lambda image: image["id"])
+    return sorted(chosen), categories
 
 
-def _steps(items: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+def _steps(items: Sequence[int], count: int) -> list[int]:
     count = min(count, len(items))
     return [items[i * len(items) // count] for i in range(count)]
 
@@ -158,19 +173,19 @@ def _picture(
     annotations: Sequence[dict[str, Any]],
     categories: dict[int, dict[str, Any]],
 ) -> Picture:
-    path = folder / image["file_name"]
+    path = inside(folder, image["file_name"])
     if not path.is_file():
-        path = folder / "images" / image["file_name"]
-    with Image.open(path) as file:
-        pixels = np.asarray(file.convert("RGB"))
+        path = inside(folder, f"images/{image['file_name']}")
+    pixels = read_rgb(path)
     height, width = pixels.shape[:2]
     labels = tuple(
         Label(
             category=categories[a["category_id"]]["name"],
             is_part=_is_part(categories[a["category_id"]]),
-            mask=decode_mask(a["segmentation"], height, width),
+            mask=mask,
         )
         for a in annotations
+        if (mask := decode_mask(a["segmentation"], height, width)).any()
     )
     if "frame" in image:
         position = f"frame {image['frame']}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         DatasetError: The disk is full or the folder cannot be written.
     """
     with disk_errors(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-{owner()}-", dir=path.parent)
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -75,6 +76,41 @@ def new_folder(parent: Path, prefix: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     folder.chmod(0o777 & ~_umask())
     return folder
+
+
+def owner() -> str:
+    """Return what names this process in the names of its unfinished files."""
+    return f"{_host()}_{os.getpid()}"
+
+
+def abandoned(name: str) -> bool:
+    """Return whether the process of `owner` name `name` ran here and writes no more."""
+    host, _, pid = name.rpartition("_")
+    return host == _host() and pid.isdigit() and not _alive(int(pid))
+
+
+def _host() -> str:
+    # Containers may share a host's name while each counts its processes for itself.
+    try:
+        space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        space = "0"
+    return f"{socket.gethostname().replace('-', '_').replace('/', '_')}_{space}"
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process may still write; one that is dead but not reaped may not."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state not in ("Z", "X")
+    except FileNotFoundError:
+        # Gone between the two calls, or a system without /proc.
+        return not Path("/proc/self/stat").exists()
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
 
 
 def _umask() -> int:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from pycocotools import mask as rle
 
+from simgen.dataset.segmentation import decode_mask
 from simgen.errors import DatasetError
 from simgen.label.annotation import Annotation, Frame
 from simgen.scene.spec import to_json
@@ -101,15 +102,6 @@ def encode_image(image: np.ndarray, file_name: str, *, quality: int = 0) -> byte
     if not done:
         raise ValueError(f"{file_name}: OpenCV cannot encode {image.dtype} {image.shape}")
     return data.tobytes()
-
-
-def decode_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """Return a COCO segmentation (RLE of either kind, or polygons) as bool, shape (H, W)."""
-    if isinstance(segmentation, list):
-        segmentation = rle.merge(rle.frPyObjects(segmentation, height, width))
-    elif isinstance(segmentation["counts"], list):
-        segmentation = rle.frPyObjects(segmentation, height, width)
-    return rle.decode(segmentation).astype(bool)
 
 
 def polygons_of(mask: np.ndarray) -> list[list[float]]:

@@ -9,7 +9,10 @@ import simgen
 from simgen.config import scene_file
 from simgen.dataset.files import sha256_of
 
-_PACKAGES = ("numpy", "scipy", "pybullet", "moderngl", "trimesh", "pillow", "pycocotools")
+_PACKAGES = (
+    *("numpy", "scipy", "pybullet", "moderngl", "trimesh", "manifold3d", "xatlas", "cascadio"),
+    *("pillow", "pycocotools"),
+)
 _CPU_FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "asimd", "sve")
 
 
