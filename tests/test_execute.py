@@ -1,10 +1,13 @@
 import dataclasses
 import json
+import math
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,13 @@ import stand_in
 from omegaconf import OmegaConf
 
 from simgen.config import to_plain
+from simgen.config.executor import LocalConfig
+from simgen.dataset import ShardRange, plan_shards, prepare_dataset
 from simgen.errors import ConfigError, DatasetError, RenderError
+from simgen.execute.driver import FrameCount, MachineLost, WorkerLost, run_shards
+from simgen.execute.local import LocalExecutor
 from simgen.execute.render import render_dataset
+from simgen.execute.worker import Job, Worker
 
 TESTS = Path(__file__).parent
 DRIVER = """
@@ -49,6 +57,149 @@ def test_two_workers_write_the_same_bytes_as_one(tmp_path):
     two = stand_in.config(tmp_path / "two", workers=2)
     assert render(one).new_frames == render(two).new_frames == 6
     assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_images_and_labels_depend_neither_on_workers_nor_on_shards(tmp_path):
+    render(stand_in.config(tmp_path / "a", frames=8, workers=1, shard_size=8))
+    # Recycled after every shard, as after many.
+    often = {"name": "local", "recycle_shards": 1}
+    render(stand_in.config(tmp_path / "b", frames=8, workers=4, shard_size=1, executor=often))
+    render(stand_in.config(tmp_path / "c", frames=8, workers=2, shard_size=3))
+    assert by_frame(tmp_path / "a") == by_frame(tmp_path / "b") == by_frame(tmp_path / "c")
+
+
+def test_a_process_is_replaced_after_so_many_shards(tmp_path):
+    plain = to_plain(stand_in.config(tmp_path / "d", frames=5, shard_size=1))
+    job = Job(config=plain, categories=stand_in.CATEGORIES, renderer="stand_in:StandIn")
+    prepare_dataset(stand_in.config(tmp_path / "d", frames=5, shard_size=1), stand_in.CATEGORIES)
+    executor = LocalExecutor(job, workers=1, recycle_shards=2)
+    seen = []
+    try:
+        for shard in plan_shards([], frames=5, shard_size=1):
+            run_shards(executor, [shard])
+            seen += [p.name.split()[-1] for p in multiprocessing.active_children()]
+    finally:
+        executor.close()
+    # After the second and the fourth shard there is none until the next one comes.
+    assert len(seen) == 3 and len(set(seen)) == 3
+    assert multiprocessing.active_children() == []
+
+
+def test_ranks_share_a_dataset_and_a_last_run_finishes_it(tmp_path):
+    out = tmp_path / "d"
+    for rank in (1, 0):
+        share = {"name": "local", "rank": rank, "world": 2}
+        rendered = render(stand_in.config(out, executor=share))
+        assert rendered.manifest is None and not (out / "coco.json").exists()
+    assert sorted(p.name for p in (out / "shards").iterdir()) == ["00000", "00001", "00002"]
+    assert render(stand_in.config(out)).new_frames == 0
+    render(stand_in.config(tmp_path / "whole"))
+    assert files(out) == files(tmp_path / "whole")
+
+
+def test_a_rank_that_the_world_has_no_place_for_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="executor: rank 2 is too large; world 2"):
+        stand_in.config(tmp_path / "d", executor={"name": "local", "rank": 2, "world": 2})
+
+
+def test_a_key_of_another_executor_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="executor.gpus: unknown key; valid here: .*rank"):
+        stand_in.config(tmp_path / "d", executor={"name": "local", "gpus": 1})
+    with pytest.raises(ConfigError, match="executor.name: 'rai' is not allowed; .*'ray'"):
+        stand_in.config(tmp_path / "d", executor={"name": "rai"})
+
+
+def test_the_executor_of_a_dataset_of_the_first_version_is_understood(tmp_path):
+    assert stand_in.config(tmp_path, executor="local").executor == LocalConfig()
+
+
+def test_a_worker_whose_dataset_was_cut_anew_commits_nothing(tmp_path):
+    # What a frozen worker finds when it wakes up after its driver was given up.
+    config = stand_in.config(tmp_path / "d")
+    prepare_dataset(config, stand_in.CATEGORIES)
+    job = Job(config=to_plain(config), categories=stand_in.CATEGORIES, renderer="stand_in:StandIn")
+    worker = Worker(job)
+    prepare_dataset(dataclasses.replace(config, shard_size=3), stand_in.CATEGORIES)
+    with pytest.raises(DatasetError, match="with shard_size=3 instead of 2, has taken over"):
+        worker.render(ShardRange(number=1, first=2, stop=4), lambda: None)
+    assert list((tmp_path / "d/shards").iterdir()) == []
+
+
+def test_a_worker_that_does_not_see_the_dataset_says_so(tmp_path):
+    job = Job(
+        config=to_plain(stand_in.config(tmp_path / "elsewhere")),
+        categories=stand_in.CATEGORIES,
+        renderer="stand_in:StandIn",
+    )
+    with pytest.raises(DatasetError, match="cannot be seen from .*; choose a folder that all"):
+        Worker(job)
+
+
+class Flaky:
+    """Runs shards in threads; what happens to the first attempts is scripted."""
+
+    def __init__(self, *script, deadline_s=math.inf):
+        self.deadline_s, self.done = deadline_s, FrameCount()
+        self.script, self.asked = list(script), []
+
+    def slots(self):
+        return 2
+
+    def submit(self, shard, *, again):
+        self.asked.append((shard.number, again))
+        future = Future()
+        action = self.script.pop(0) if self.script else "done"
+        if action == "lost":
+            future.set_exception(WorkerLost())
+        elif action == "machine lost":
+            future.set_exception(MachineLost())
+        elif action == "done":
+            self.done.add(len(shard))
+            future.set_result(True)
+        return future
+
+    def close(self):
+        pass
+
+
+def test_an_overdue_shard_is_handed_out_again_and_nobody_waits_for_the_first_attempt():
+    executor = Flaky("done", "stuck", "done", "stuck", deadline_s=0.5)
+    frames = []
+    run_shards(executor, plan_shards([], frames=8, shard_size=2), on_frames=frames.append)
+    assert sorted(executor.asked) == [
+        (0, False),
+        (1, False),
+        (1, True),
+        (2, False),
+        (3, False),
+        (3, True),
+    ]
+    assert sum(frames) == 8
+
+
+def test_a_shard_is_given_up_when_its_workers_die_three_times():
+    executor = Flaky("lost", "lost", "lost")
+    with pytest.raises(RenderError, match="died 3 times over frames 0 to 3"):
+        run_shards(executor, plan_shards([], frames=4, shard_size=4))
+
+
+def test_lost_machines_are_no_reason_to_give_a_shard_up():
+    executor = Flaky("lost", *["machine lost"] * 9, "lost")
+    run_shards(executor, plan_shards([], frames=4, shard_size=4))
+    assert len(executor.asked) == 12
+
+
+def test_shards_are_planned_as_they_are_handed_out():
+    executor = Flaky()
+    drawn = []
+
+    def plan():
+        for shard in plan_shards([], frames=1000, shard_size=1):
+            drawn.append(shard.number - len(executor.asked))
+            yield shard
+
+    run_shards(executor, plan())
+    assert len(drawn) == 1000 and max(drawn) <= 4
 
 
 def test_rendering_again_renders_what_is_missing_and_nothing_else(tmp_path):
@@ -167,11 +318,15 @@ def is_running(pid):
 def test_workers_exit_when_their_driver_is_killed_and_the_rest_renders_later(tmp_path):
     out = tmp_path / "d"
     driver = started_driver(out)
-    children = Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()
+    children = [
+        pid
+        for thread in Path(f"/proc/{driver.pid}/task").iterdir()
+        for pid in (thread / "children").read_text().split()
+    ]
     assert len(children) >= 2
     driver.kill()
     driver.wait()
-    wait_for(lambda: not any(is_running(pid) for pid in children))
+    wait_for(lambda: not any(is_running(pid) for pid in children), seconds=10)
     render(stand_in.config(out, scene={"slow": 0.4}, workers=2))
     render(stand_in.config(tmp_path / "whole", scene={"slow": 0.4}, workers=2))
     assert files(out) == files(tmp_path / "whole")
@@ -191,3 +346,5 @@ def test_an_interrupt_leaves_no_half_shard(tmp_path):
     driver.send_signal(signal.SIGINT)
     assert driver.wait(timeout=60) != 0
     assert not list((tmp_path / "d/shards").glob(".attempt*"))
+    render(stand_in.config(tmp_path / "d", scene={"slow": 0.4}))
+    assert len(by_frame(tmp_path / "d")[0]) == 6

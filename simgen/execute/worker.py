@@ -1,25 +1,23 @@
 """What runs in a worker process: one renderer, shard after shard.
 
-This module imports nothing heavy at its top: `start` must set how many threads
-OpenBLAS, OpenCV and Mesa may use before they load and read it.
+This module imports nothing heavy at its top: whoever starts a process must set how
+many threads OpenBLAS, OpenCV and Mesa may use before they load and read it.
 """
 
+import ctypes
 import importlib
-import os
-import signal
-import threading
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from multiprocessing.queues import Queue
+from simgen.errors import DatasetError
 
+if TYPE_CHECKING:
     from simgen.dataset.shards import ShardRange
     from simgen.label.annotation import Frame
 
-_ONE_THREAD = {
+ONE_THREAD = {
     "LP_NUM_THREADS": "0",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -43,77 +41,104 @@ class Job:
     renderer: str
 
 
-class _Worker:
-    """A worker's renderer and what it was told; lives as long as its process."""
+class Worker:
+    """A renderer and where its shards go; one a process, kept between shards.
 
-    def __init__(self, job: Job, progress: "Queue[int]") -> None:
+    Raises:
+        RenderError: The renderer cannot start.
+        DatasetError: This machine does not see the dataset.
+    """
+
+    def __init__(self, job: Job) -> None:
         import cv2
 
         from simgen.config.render import parse_render
+        from simgen.dataset import open_storage, shard_style, versions
 
         cv2.setNumThreads(1)
         module, _, name = job.renderer.partition(":")
-        self.config = parse_render(job.config)
         self.job = job
-        self.progress = progress
-        self.renderer = getattr(importlib.import_module(module), name)(self.config)
+        self._config = parse_render(job.config)
+        self._storage = open_storage(self._config.out)
+        self._require_same_plan()
+        self._renderer = getattr(importlib.import_module(module), name)(self._config)
+        self._style = shard_style(self._config, job.categories)
+        self._versions = versions(self._config.scene_name)
 
-    def frames(self, shard: "ShardRange") -> "Iterator[Frame]":
-        """Render the frames of a shard, in order."""
+    def render(self, shard: "ShardRange", on_frame: Callable[[], None]) -> bool:
+        """Render and commit one shard.
+
+        Returns:
+            Whether this attempt is the one that counts; either way the shard is committed.
+        """
+        from simgen.dataset import write_shard
+
+        if self._storage.has_shard(shard.name):
+            return False
+        won = write_shard(
+            self._storage,
+            shard,
+            self._frames(shard, on_frame),
+            style=self._style,
+            made_with={"renderer": self._renderer.facts(), "versions": self._versions},
+            before_commit=self._require_same_plan,
+        )
+        return_memory()
+        return won
+
+    def _frames(self, shard: "ShardRange", on_frame: Callable[[], None]) -> "Iterator[Frame]":
         for index in range(shard.first, shard.stop):
             try:
-                frame = self.renderer.frame(index)
+                frame = self._renderer.frame(index)
             except Exception as error:
                 error.add_note(f"in frame {index}")
                 raise
             yield frame
-            self.progress.put(index)
+            on_frame()
+
+    def _require_same_plan(self) -> None:
+        """Stop when a later driver has cut the dataset into other shards.
+
+        A worker that was frozen may wake up after its driver was given up for dead.
+        """
+        from omegaconf import OmegaConf
+
+        text = self._storage.read("config.yaml")
+        if text is None:
+            raise DatasetError(
+                f"out: {self._storage.where} cannot be seen from {socket.gethostname()}; choose a"
+                " folder that all machines share, or a URL such as s3://bucket/name"
+            )
+        now = OmegaConf.to_container(OmegaConf.create(text.decode()))
+        for key in ("frames", "shard_size"):
+            mine = getattr(self._config, key)
+            theirs = now.get(key) if isinstance(now, dict) else None
+            if mine != theirs:
+                raise DatasetError(
+                    f"out: another render, with {key}={theirs} instead of {mine}, has taken over"
+                    f" {self._storage.where}; let it finish"
+                )
 
 
-# A process pool hands its initializer's work to its tasks through the module.
-_worker: _Worker | None = None
-_start: tuple[Job, "Queue[int]"] | None = None
+def return_memory() -> None:
+    """Give freed memory back to the system, where the C library can.
+
+    Maps of a part are freed and made again in other sizes all the time, and glibc keeps
+    what lies between them: a worker would grow long after its caches are full.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return
 
 
-def start(job: Job, progress: "Queue[int]", stop: Connection) -> None:
-    """Prepare a fresh process; the renderer itself is made with the first shard."""
-    global _start
-    os.environ.update(_ONE_THREAD)
-    # Ctrl-C reaches the whole group; the driver alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_driver, args=(stop,), daemon=True).start()
-    _start = (job, progress)
+# A cluster's worker process hands its renderer from one task to the next through the module.
+_worker: Worker | None = None
 
 
-def render_shard(shard: "ShardRange") -> bool:
-    """Render and commit one shard; return whether this attempt is the one that counts."""
+def render_shard(job: Job, shard: "ShardRange") -> bool:
+    """Render and commit one shard with the renderer that this process keeps."""
     global _worker
-    from pathlib import Path
-
-    from simgen.dataset import shard_style, versions, write_shard
-
-    if _worker is None:
-        if _start is None:
-            raise RuntimeError("start() has not run in this process")
-        # Here and not in `start`: an exception there breaks the pool and is lost.
-        _worker = _Worker(*_start)
-    worker = _worker
-    return write_shard(
-        Path(worker.config.out),
-        shard,
-        worker.frames(shard),
-        style=shard_style(worker.config, worker.job.categories),
-        made_with={
-            "renderer": worker.renderer.facts(),
-            "versions": versions(worker.config.scene_name),
-        },
-    )
-
-
-def _exit_with_driver(stop: Connection) -> None:
-    # Either end closes when the driver asks for it or is gone, however it died.
-    from multiprocessing import parent_process
-
-    parent = parent_process()
-    wait([stop] if parent is None else [stop, parent.sentinel])
-    os._exit(1)
+    if _worker is None or _worker.job != job:
+        _worker = Worker(job)
+    return _worker.render(shard, lambda: None)

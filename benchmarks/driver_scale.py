@@ -1,0 +1,217 @@
+"""Memory and speed of the driver by number of frames, and of a worker by frames rendered.
+
+Usage: python benchmarks/driver_scale.py [--frames 10000 100000 1000000]
+       python benchmarks/driver_scale.py --workers 2 --folder /dev/shm [--frames ...]
+       python benchmarks/driver_scale.py --real 2000 [--scene magnetic_tile] [overrides ...]
+
+The first form is the driver alone: a null executor answers every shard at once. In the second,
+worker processes with a null renderer write and commit shards of tiny images, which the driver
+lists afterwards. Both print frames a second, what a frame costs the driver, and the driver's
+largest resident memory above that at its start. The third renders real frames in one process,
+as a worker does, and prints its memory every 200 frames.
+"""
+
+import argparse
+import gc
+import math
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from simgen import pipeline
+from simgen.config import compose, to_plain
+from simgen.config.render import RenderConfig, parse_render
+from simgen.dataset import ShardRange, committed_ranges, missing_shards, prepare_dataset
+from simgen.execute.driver import FrameCount, ShardExecutor, run_shards
+from simgen.execute.local import LocalExecutor
+from simgen.execute.worker import Job, return_memory
+from simgen.label.annotation import Frame
+from simgen.scene.spec import CameraSpec, EnvironmentSpec, PoseSpec, SceneSpec, SensorSpec
+
+_MIB = 2**20
+_EVERY_FRAMES = 200
+
+
+class NullRenderer:
+    """Returns the same tiny frame again and again."""
+
+    def __init__(self, config: RenderConfig) -> None:
+        camera = CameraSpec(width=16, height=16, fx=9.0, fy=9.0, cx=8.0, cy=8.0, pose=PoseSpec())
+        self._image = np.zeros((16, 16), np.uint8)
+        self._spec = SceneSpec(
+            scene="null",
+            objects=(),
+            lights=(),
+            environment=EnvironmentSpec(intensity=1.0),
+            camera=camera,
+            sensor=SensorSpec(),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Say what draws."""
+        return {"name": "null"}
+
+    def frame(self, index: int) -> Frame:
+        """Return frame `index`."""
+        return Frame(
+            index=index,
+            scene_index=index,
+            view=0,
+            exposure=0,
+            image=self._image,
+            annotations=(),
+            spec=self._spec,
+        )
+
+
+class NullExecutor:
+    """Says of every shard at once that it is committed."""
+
+    deadline_s = math.inf
+
+    def __init__(self) -> None:
+        self.done = FrameCount()
+
+    def slots(self) -> int:
+        """Return a usual number."""
+        return 16
+
+    def submit(self, shard: ShardRange, *, again: bool) -> "Future[bool]":
+        """Answer."""
+        future: Future[bool] = Future()
+        future.set_result(True)
+        self.done.add(len(shard))
+        return future
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--shard-size", type=int, default=12)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--folder", default=None)
+    parser.add_argument("--real", type=int, default=0)
+    parser.add_argument("--scene", default="magnetic_tile")
+    parser.add_argument("overrides", nargs="*", help="of the scene, with --real")
+    args = parser.parse_args()
+    if args.real:
+        _worker_memory(args.scene, args.real, args.overrides)
+        return
+    print("frames     frames/s   driver us/frame   driver MiB")
+    for frames in args.frames:
+        with tempfile.TemporaryDirectory(prefix="simgen-scale-", dir=args.folder) as folder:
+            seconds, cpu, memory = _drive(Path(folder), frames, args.shard_size, args.workers)
+        rate, each = frames / seconds, cpu / frames * 1e6
+        print(f"{frames:<10} {rate:<10.0f} {each:<17.2f} {memory / _MIB:.1f}", flush=True)
+
+
+def _drive(folder: Path, frames: int, shard_size: int, workers: int) -> tuple[float, float, int]:
+    config = parse_render(
+        {
+            "scene": {"name": "null"},
+            "out": str(folder / "d"),
+            "frames": frames,
+            "shard_size": shard_size,
+            "image": {"width": 16, "height": 16},
+        }
+    )
+    if not workers:
+        return _measure(NullExecutor(), config)
+    prepare_dataset(config, ())
+    job = Job(config=to_plain(config), categories=(), renderer="driver_scale:NullRenderer")
+    with _Every(1.0, lambda: _remove_images(Path(config.out))):
+        measured = _measure(LocalExecutor(job, workers=workers, recycle_shards=100), config)
+    committed = committed_ranges(Path(config.out))
+    assert sum(len(done) for done in committed) == frames
+    return measured
+
+
+def _measure(executor: ShardExecutor, config: RenderConfig) -> tuple[float, float, int]:
+    """Return seconds, CPU-seconds and bytes that the driver takes for all frames."""
+    gc.collect()
+    before, started, cpu = _resident(os.getpid()), time.monotonic(), time.process_time()
+    counted, highest = 0, before
+
+    def count(number: int) -> None:
+        nonlocal counted
+        counted += number
+
+    def look() -> None:
+        nonlocal highest
+        highest = max(highest, _resident(os.getpid()))
+
+    try:
+        missing = missing_shards([], frames=config.frames, shard_size=config.shard_size)
+        with _Every(0.05, look):
+            run_shards(executor, missing, on_frames=count)
+    finally:
+        executor.close()
+    assert counted == config.frames
+    seconds = time.monotonic() - started
+    return seconds, time.process_time() - cpu, highest - before
+
+
+class _Every:
+    """Calls a function at intervals, and once more at the end."""
+
+    def __init__(self, seconds: float, call: Callable[[], None]) -> None:
+        self._seconds, self._call = seconds, call
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            self._call()
+        self._call()
+
+
+def _remove_images(out: Path) -> None:
+    """Make room: a million files fill what they are measured in. Manifests stay."""
+    for folder in (out / "shards").glob("[0-9]*"):
+        shutil.rmtree(folder / "images", ignore_errors=True)
+        (folder / "frames.jsonl").unlink(missing_ok=True)
+
+
+def _worker_memory(scene: str, frames: int, overrides: list[str]) -> None:
+    small = ["image.width=64", "image.height=64", "renderer.supersample=1"]
+    config = parse_render(compose("render", [f"+scene={scene}", *small, *overrides]))
+    renderer = pipeline.FrameRenderer(config)
+    print("frames     resident MiB")
+    for number in range(frames):
+        renderer.frame(number)
+        if (number + 1) % config.shard_size == 0:
+            return_memory()
+        if (number + 1) % _EVERY_FRAMES == 0:
+            print(f"{number + 1:<10} {_resident(os.getpid()) / _MIB:.1f}", flush=True)
+    renderer.close()
+
+
+def _resident(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    main()
