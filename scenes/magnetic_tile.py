@@ -12,10 +12,17 @@ import numpy as np
 from simgen.config import bounded
 from simgen.config.render import ImageConfig
 from simgen.defects.kinds import kind_module
-from simgen.defects.place import KindRanges, check_kinds, keep_apart, parse_kinds, require_choice
+from simgen.defects.place import (
+    KindRanges,
+    check_kinds,
+    keep_apart,
+    parse_kinds,
+    place,
+    require_choice,
+)
 from simgen.geometry import axis_rotation, look_at, quaternion_of, to_vec3
 from simgen.parts.build import build_mesh
-from simgen.parts.sites import Site, pick_site
+from simgen.parts.sites import Placement, Site, pick_site
 from simgen.randomize.camera import centred
 from simgen.sampling import Distribution, Streams, sample_count
 from simgen.scene.spec import (
@@ -140,7 +147,7 @@ def sample_objects(streams: Streams, ranges: Ranges) -> tuple[ObjectSpec, ...]:
         finish=sample_finish(streams.scene("finish"), ranges.tile),
         body="none",
     )
-    defects = sample_defects(streams, ranges, shape)
+    defects = sample_defects(streams, ranges, shape, tile.finish)
     marks = sample_marks(streams, ranges, shape)
     tile = replace(tile, defects=defects, marks=marks)
     table = ObjectSpec(
@@ -200,7 +207,9 @@ def sample_finish(rng: np.random.Generator, ranges: TileRanges) -> FinishSpec:
     )
 
 
-def sample_defects(streams: Streams, ranges: Ranges, shape: ShapeSpec) -> tuple[DefectSpec, ...]:
+def sample_defects(
+    streams: Streams, ranges: Ranges, shape: ShapeSpec, finish: FinishSpec
+) -> tuple[DefectSpec, ...]:
     """Draw the tile's defects; `clean_share` of the tiles have none."""
     rng = streams.scene("defect count")
     if rng.uniform() < ranges.clean_share:
@@ -212,27 +221,28 @@ def sample_defects(streams: Streams, ranges: Ranges, shape: ShapeSpec) -> tuple[
         draw = streams.scene("defects", item)
         name = kinds.pick(draw)
         kind = kinds.kind[name]
-        site = _defect_site(draw, kind, shape)
+        site = _defect_site(draw, kind, shape, finish)
         if site is not None:
             found.append(kind_module(kind).sample(draw, kinds.ranges[name], site))
     return keep_apart(found)
 
 
-def _defect_site(rng: np.random.Generator, kind: str, shape: ShapeSpec) -> Site | None:
+def _defect_site(
+    rng: np.random.Generator, kind: str, shape: ShapeSpec, finish: FinishSpec
+) -> Site | None:
     """Return where on a tile a kind occurs: most cracks and all breaks are at a border."""
     mesh = build_mesh(shape)
     half = shape.size_mm["length"] / 2
-    common = {"facing": (UP,), "cone_deg": 60.0, "process_direction": GRINDING}
-    if kind == "break":
-        return pick_site(rng, mesh, edge_mm=(0.0, 0.8), **common)
+    edge_mm, where = None, None
     if kind == "crack" and rng.uniform() < 0.75:
         reach = float(rng.uniform(0.5, 5.0))
-        return pick_site(
-            rng, mesh, where=lambda t: np.abs(t.positions_mm[:, 1]) > half - reach, **common
-        )
-    if kind == "fray":
-        return pick_site(rng, mesh, edge_mm=(0.0, float(rng.choice([0.8, 30.0]))), **common)
-    return pick_site(rng, mesh, edge_mm=(0.8, np.inf), **common)
+        edge_mm, where = (0.0, np.inf), lambda t: np.abs(t.positions_mm[:, 1]) > half - reach
+    elif kind == "fray":
+        edge_mm = (0.0, float(rng.choice([0.8, 30.0])))
+    default = Placement(edge_mm=(0.8, np.inf))
+    return place(
+        rng, kind, mesh, finish, default=default, edge_mm=edge_mm, facing=(UP,), where=where
+    )
 
 
 def sample_marks(streams: Streams, ranges: Ranges, shape: ShapeSpec) -> tuple[DefectSpec, ...]:

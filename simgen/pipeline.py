@@ -4,16 +4,19 @@
            -> sensor and labels -> Frame
 
 Frame i is a pure function of (config, seed, i). Everything kept between frames is
-a cache of a pure function: meshes, the settled objects of the last scene, and the
-rendered view that several exposures share.
+a cache of a pure function: meshes, the settled objects of the last scene and
+their surfaces, and the rendered view that several exposures share.
 """
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from simgen.config import to_plain
 from simgen.config.render import RenderConfig
-from simgen.defects.surface import build_surfaces
+from simgen.dataset.assets import OWN_LICENCE, Asset, require_licences
+from simgen.defects.kinds import KINDS, kind_module
+from simgen.defects.surface import SurfaceCache
 from simgen.label.annotation import Frame
 from simgen.label.contrast import RING_PX
 from simgen.label.frame import View, make_frame, nearest_mask, twin_windows
@@ -22,23 +25,82 @@ from simgen.render.buffers import Window
 from simgen.render.projection import require_fine_texels
 from simgen.render.raster import Raster
 from simgen.sampling import FrameIndex, Streams
-from simgen.scene.family import load_family, parse_ranges
+from simgen.scene.family import SceneFamily, load_family, parse_ranges
 from simgen.scene.spec import ObjectSpec, SceneSpec, SensorSpec, content_hash
 
 
-def scene_check(config: RenderConfig) -> None:
-    """Read the scene's own ranges, so that mistakes show before any worker starts.
+def scene_check(config: RenderConfig) -> RenderConfig:
+    """Read the scene's own ranges and files, so that mistakes show before any worker starts.
+
+    Returns:
+        The config; if the scene reads files, with their hashes under `scene.sha256`, so
+        that a dataset is never continued with another part.
 
     Raises:
         ConfigError: The scene is unknown or a range of it is wrong.
+        AssetError: A file is missing, broken or has changed, or its licence is not free.
     """
-    parse_ranges(load_family(config.scene_name), config.scene)
+    family = load_family(config.scene_name)
+    used = scene_assets(family, parse_ranges(family, config.scene))
+    require_licences(used, config.dataset.allow_licences)
+    if not used:
+        return config
+    noted = {asset.path: asset.sha256 for asset in used}
+    return dataclasses.replace(config, scene={**config.scene, "sha256": noted})
+
+
+def scene_assets(family: SceneFamily, ranges: Any) -> tuple[Asset, ...]:
+    """Return the files that a scene reads: those of its family's `assets`, and own defect kinds."""
+    assets = getattr(family, "assets", None)
+    files = () if assets is None else tuple(assets(ranges))
+    entries = {**getattr(ranges, "defects", {}), **getattr(ranges, "marks", {})}
+    own = sorted({entry.kind or name for name, entry in entries.items()} - set(KINDS))
+    kinds = (
+        Asset(
+            path=f"defects/{kind}.py",
+            spdx=OWN_LICENCE,
+            source="a defect kind of the user's",
+            sha256=kind_module(kind).file_sha256,
+        )
+        for kind in own
+    )
+    return (*files, *kinds)
 
 
 def categories(config: RenderConfig) -> tuple[tuple[str, str], ...]:
     """Return (name, supercategory) of every label the scene can make, in the order of their ids."""
     family = load_family(config.scene_name)
     return family.categories(parse_ranges(family, config.scene))
+
+
+class SceneRenderer:
+    """Renders scenes that are decided already, in a dataset say; owns a renderer, so one a process.
+
+    Raises:
+        RenderError: The renderer cannot start.
+    """
+
+    def __init__(self, config: RenderConfig):
+        self.config = config
+        self.renderer = Raster(config.renderer)
+        self._surfaces = SurfaceCache()
+        self._view: tuple[str, View] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the renderer's name and its driver's strings."""
+        return {"name": self.config.renderer.name, **dataclasses.asdict(self.renderer.device)}
+
+    def close(self) -> None:
+        """Release the renderer."""
+        self.renderer.close()
+
+    def frame(self, index: FrameIndex, scene: SceneSpec) -> Frame:
+        """Render a settled scene as the frame `index`."""
+        key = content_hash(dataclasses.replace(scene, sensor=SensorSpec()))
+        if self._view is None or self._view[0] != key:
+            view = render_view(self.renderer, scene, self.config, surfaces=self._surfaces)
+            self._view = (key, view)
+        return make_frame(index, scene, self._view[1], self.config.labels)
 
 
 class FrameRenderer:
@@ -53,17 +115,19 @@ class FrameRenderer:
         self.config = config
         self._family = load_family(config.scene_name)
         self._ranges = parse_ranges(self._family, config.scene)
-        self._renderer = Raster(config.renderer)
+        self._scenes = SceneRenderer(config)
+        self._renderer = self._scenes.renderer
         self._objects: tuple[int, tuple[ObjectSpec, ...]] | None = None
-        self._view: tuple[str, View] | None = None
 
     def facts(self) -> dict[str, Any]:
-        """Return the renderer's name and its driver's strings."""
-        return {"name": self.config.renderer.name, **dataclasses.asdict(self._renderer.device)}
+        """Return the renderer's name, its driver's strings and the scene's files."""
+        facts = self._scenes.facts()
+        used = scene_assets(self._family, self._ranges)
+        return {**facts, "assets": [to_plain(asset) for asset in used]} if used else facts
 
     def close(self) -> None:
         """Release the renderer."""
-        self._renderer.close()
+        self._scenes.close()
 
     def frame(self, number: int) -> Frame:
         """Render frame `number`, counted from 0."""
@@ -72,8 +136,7 @@ class FrameRenderer:
             views_per_scene=self.config.views_per_scene,
             exposures_per_view=self.config.exposures_per_view,
         )
-        scene = self.scene(index)
-        return make_frame(index, scene, self._viewed(scene), self.config.labels)
+        return self._scenes.frame(index, self.scene(index))
 
     def scene(self, index: FrameIndex) -> SceneSpec:
         """Return the settled SceneSpec of a frame.
@@ -89,18 +152,13 @@ class FrameRenderer:
         require_fine_texels(scene)
         return scene
 
-    def _viewed(self, scene: SceneSpec) -> View:
-        key = content_hash(dataclasses.replace(scene, sensor=SensorSpec()))
-        if self._view is None or self._view[0] != key:
-            self._view = (key, render_view(self._renderer, scene, self.config))
-        return self._view[1]
-
 
 def render_view(
     renderer: Raster,
     scene: SceneSpec,
     config: RenderConfig,
     lap: Callable[[str], None] = lambda stage: None,
+    surfaces: SurfaceCache | None = None,
 ) -> View:
     """Return colour, clean twin and masks of one view.
 
@@ -109,8 +167,9 @@ def render_view(
         scene: The settled scene.
         config: Label conventions.
         lap: Called with a stage's name at its end; for benchmarks.
+        surfaces: Those of the view before, kept for the next.
     """
-    pairs = [build_surfaces(spec) for spec in scene.objects]
+    pairs = (surfaces or SurfaceCache()).of(scene.objects)
     lap("surfaces")
     drawn = renderer.open(scene, pairs)
     try:
