@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import simgen
-from simgen.errors import ConfigError, SimgenError
+from simgen.errors import ConfigError, SimgenError, printable
 
 COMMANDS = {
     "render": "a labelled dataset, resumable",
     "preview": "a contact sheet with labels drawn",
+    "calibrate": "ranges from train photographs, and both sides compared",
+    "replay": "one frame again from its stored scene, compared; or the scene as glTF",
     "check": "a dataset's integrity, label exactness and statistics",
+    "diff": "what changed from one dataset to another",
     "train": "one training run",
     "evaluate": "one report on real photographs",
     "experiment": "all arms and seeds of a comparison, with a report",
@@ -138,7 +141,7 @@ def _overview() -> str:
 
 def _one_line(message: str, error: Exception) -> str:
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    return " ".join(f"{message}{notes}".split())
+    return printable(" ".join(f"{message}{notes}".split()))
 
 
 def _fail(message: str, code: int) -> int:

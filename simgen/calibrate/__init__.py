@@ -1,0 +1,1 @@
+"""Photographs measured against simulated images, and ranges inferred from both."""
