@@ -1,6 +1,11 @@
 """The exceptions that simgen raises for bad input; their message is what the user reads."""
 
 
+def printable(text: str) -> str:
+    """Return a text with everything that could steer a terminal spelled out, as in \\x1b."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class SimgenError(Exception):
     """Base of all errors that are the user's to remedy: one line, exit code 2."""
 

@@ -60,7 +60,8 @@ def test_a_users_primary_config_comes_before_ours(conf):
 def test_preview_has_the_keys_of_render_and_its_own(conf):
     render = compose("render", ["+scene=flat", "scene.must=1"], conf)
     preview = compose("preview", ["+scene=flat", "scene.must=1"], conf)
-    assert set(preview) - set(render) == {"compare"}
+    own = {"compare", "categories", "exclude", "crop_px", "sweep", "n", "scenes", "from", "to"}
+    assert set(preview) - set(render) == own
     assert (preview["frames"], preview["out"]) == (12, "outputs/preview/flat")
 
 

@@ -30,6 +30,7 @@ FLOW = [
     ("train",),
     ("evaluate",),
     ("report",),
+    ("calibrate",),
     ("pipeline",),
     ("cli", "__main__"),
 ]
@@ -83,7 +84,10 @@ def test_a_module_is_about_one_noun():
     assert long == {}
 
 
-@pytest.mark.parametrize("extra", ["torch", "ultralytics", "mitsuba", "ray"])
+EXTRAS = ("torch", "ultralytics", "mitsuba", "ray", "submitit", "fsspec", "cascadio", "xatlas")
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
 def test_the_core_imports_without_the_extras(extra):
     code = (
         "import sys\n"
@@ -158,5 +162,5 @@ def test_a_wheel_finds_its_data_where_there_is_no_checkout(wheel, tmp_path):
     assert done.returncode == 0, done.stderr
     folder, scenes, frames = json.loads(done.stdout)
     assert folder == str(wheel / "simgen/_data/conf")
-    assert {"inspection", "magnetic_tile"} <= set(scenes)
+    assert {"inspection", "magnetic_tile", "ball_screw"} <= set(scenes)
     assert frames == 48

@@ -10,7 +10,7 @@ import pytest
 
 import scenes
 from simgen.cli.main import main
-from simgen.config import to_plain
+from simgen.config import compose, to_plain
 from simgen.errors import ConfigError
 from simgen.label.annotation import Frame
 from simgen.pipeline import FrameRenderer, categories, scene_check
@@ -137,6 +137,9 @@ def test_categories_do_not_depend_on_what_was_drawn() -> None:
     assert names == ["tile", "blowhole", "break", "crack", "fray"]
 
 
+_PARTS = list(compose("render", ["+scene=inspection"])["scene"]["parts"])
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -149,12 +152,9 @@ def test_categories_do_not_depend_on_what_was_drawn() -> None:
         (["scene.parts.plate.finishes=[]"], r"scene\.parts\.plate\.finishes: is empty"),
         (["+scene.parts.plate.size_mm.widht=4"], r"widht: unknown key; did you mean 'width'"),
         (["~scene.parts.plate.size_mm.width"], r"plate\.size_mm\.width: required key is missing"),
-        (["+scene.parts.gear={size_mm:{},finishes:[cast]}"], r"scene\.parts\.gear: no such shape"),
-        (
-            [f"scene.parts.{k}.weight=0" for k in ("flange", "bracket", "plate")],
-            "all weights are 0",
-        ),
-        ([f"~scene.parts.{k}" for k in ("flange", "bracket", "plate")], r"scene\.parts: is empty"),
+        (["+scene.parts.cog={size_mm:{},finishes:[cast]}"], r"scene\.parts\.cog: no such shape"),
+        ([f"scene.parts.{k}.weight=0" for k in _PARTS], "all weights are 0"),
+        ([f"~scene.parts.{k}" for k in _PARTS], r"scene\.parts: is empty"),
         (["scene.finishes.cast.colours=[]"], r"scene\.finishes\.cast\.colours: is empty"),
         (["scene.finishes.cast.colours=[[-1,0,0]]"], r"finishes\.cast\.colours: -1 is too small"),
         (["scene.finishes.cast.kind=csat"], r"scene\.finishes\.cast\.kind: 'csat' is unknown"),

@@ -1,7 +1,6 @@
 """Read one COCO file and its images strictly: nothing broken passes, nothing is guessed."""
 
 import hashlib
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping
@@ -11,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as rle
 
 from simgen.config import suggest
+from simgen.dataset.segmentation import decode_mask
+from simgen.dataset.stored import decode_json, inside
 from simgen.errors import ConfigError, DatasetError
 from simgen.train.images import LabelledImage, LabelledObject, Source
 
@@ -49,7 +49,7 @@ def read_json(file: Path) -> dict[str, Any]:
         DatasetError: It is missing, no JSON, or lacks one of the three lists.
     """
     try:
-        data = json.loads(file.read_text())
+        data = decode_json(file.read_bytes())
     except OSError:
         raise DatasetError(f"{file}: cannot be read; check the path") from None
     except ValueError as error:
@@ -100,7 +100,7 @@ def read_source(file: Path, image_folder: Path, reading: Reading) -> Source:
         unsure = reading.clean_by_part and not marks and part in marked_parts
         if excluded or unsure:
             continue
-        path = image_folder / str(record["file_name"])
+        path = inside(image_folder, record.get("file_name"))
         pixels, content = _pixels(path, record)
         digest.update(hashlib.sha256(content).digest())
         objects = tuple(_object(a, categories, record, file, reading) for a in marks)
@@ -181,7 +181,7 @@ def _pixels(path: Path, record: Mapping[str, Any]) -> tuple[np.ndarray, bytes]:
         with Image.open(path) as picture:
             mono = picture.mode in ("1", "L", "I", "I;16", "F")
             pixels = np.array(picture.convert("L" if mono else "RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DatasetError(f"{path}: image cannot be decoded ({error}); restore it") from None
     height, width = pixels.shape[:2]
     if (width, height) != (record.get("width"), record.get("height")):
@@ -222,17 +222,13 @@ def _mask(
         return None, (0, 0)
     height, width = record["height"], record["width"]
     try:
-        if isinstance(shape, list):
-            shape = rle.merge(rle.frPyObjects(shape, height, width))
-        elif isinstance(shape["counts"], list):
-            shape = rle.frPyObjects(shape, height, width)
-        full = rle.decode(shape).astype(bool)
-    except (KeyError, TypeError, ValueError, IndexError):
+        full = decode_mask(shape, height, width)
+    except ValueError:
         number = annotation["id"]
         raise DatasetError(
             f"{file}: annotation {number} has a mask that cannot be decoded"
         ) from None
-    if full.shape != (height, width) or not full.any():
+    if not full.any():
         raise DatasetError(f"{file}: annotation {annotation['id']} has an empty or misplaced mask")
     rows, columns = np.nonzero(full.any(axis=1))[0], np.nonzero(full.any(axis=0))[0]
     top, left = int(rows[0]), int(columns[0])

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from simgen.dataset.storage import local_copy
 from simgen.errors import DatasetError
 from simgen.train.coco import Reading, read_source
 from simgen.train.images import Source
@@ -11,7 +11,7 @@ from simgen.train.images import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedConfig:
-    """Where a rendered dataset is, and the command that makes it, quoted if it is missing."""
+    """Where a rendered dataset is (a folder or a URL), and the command that makes it."""
 
     path: str
     render: str = "python -m simgen render +scene=NAME"
@@ -34,7 +34,7 @@ def load_rendered(
     Raises:
         DatasetError: It is missing or broken; see `read_source`.
     """
-    folder = Path(config.path)
+    folder = local_copy(config.path)
     file = folder / "coco.json"
     if not file.is_file():
         raise DatasetError(
