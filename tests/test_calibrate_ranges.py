@@ -189,20 +189,33 @@ def test_the_quality_of_a_jpeg_is_read_off_its_tables(tmp_path, quality):
     assert jpeg_quality(tmp_path / "x.png") is None
 
 
-def test_padding_follows_the_margins():
-    def labelled(margin):
-        return [
-            measured(
-                k, f"{margin}-{k}", {},
-                [MeasuredLabel(kind="pit", values={"label_margin_px": margin + 0.1 * (k % 3)})],
-            )
-            for k in range(1, 9)
-        ]  # fmt: skip
+def padded(margins):
+    return [
+        measured(
+            k, f"{kind}-{k}", {},
+            [MeasuredLabel(kind=kind, values={"label_margin_px": margin + 0.1 * (k % 3)})],
+        )
+        for kind, margin in margins.items()
+        for k in range(1, 9)
+    ]  # fmt: skip
 
+
+@pytest.mark.parametrize(
+    ("real", "value", "said"),
+    [
+        ({"pit": 3.0, "crack": 2.8}, 3, ""),
+        ({"pit": 1.2, "crack": 0.8}, None, "less than half a pixel"),
+        ({"pit": 3.0, "crack": 1.0}, None, "kinds ask for different paddings"),
+    ],
+)
+def test_padding_follows_the_margins_where_the_kinds_agree(real, value, said):
     plain = config()
     plain["labels"]["pad_px"] = 1
-    found = direct_findings(inference(labelled(3.0), labelled(1.0), {}, plain), [])
-    assert {f.key: f.value for f in found}["labels.pad_px"] == 3
+    simulated = padded({"pit": 1.0, "crack": 1.0})
+    found = direct_findings(inference(padded(real), simulated, {}, plain), [])
+    (finding,) = (f for f in found if f.key == "labels.pad_px")
+    assert finding.value == value
+    assert said in finding.evidence[-1]
 
 
 def test_what_photographs_cannot_say_is_left_with_the_reason():

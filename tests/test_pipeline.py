@@ -138,6 +138,7 @@ def test_categories_do_not_depend_on_what_was_drawn() -> None:
 
 
 _PARTS = list(compose("render", ["+scene=inspection"])["scene"]["parts"])
+_MARKS = list(compose("render", ["+scene=inspection"])["scene"]["marks"])
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ _PARTS = list(compose("render", ["+scene=inspection"])["scene"]["parts"])
         (["scene.finishes.cast.values.bump_mm=0"], r"values\.bump_mm: 0 is too small"),
         (["+scene.defects.scrach={}"], "'scrach' is unknown; did you mean 'scratch'"),
         (["+scene.marks.break={}"], r"scene\.marks\.break\.kind: 'break' removes material"),
-        (["~scene.marks.pencil", "~scene.marks.oil"], r"scene\.marks: is empty"),
+        ([f"~scene.marks.{k}" for k in _MARKS], r"scene\.marks: is empty"),
     ],
 )
 def test_a_mistake_in_a_scene_names_the_key_before_anything_is_rendered(
@@ -176,9 +177,8 @@ def test_a_mistake_in_a_scene_names_the_key_before_anything_is_rendered(
 
 
 def test_no_marks_are_needed_where_none_are_drawn() -> None:
-    scene_check(
-        scenes.config("inspection", "~scene.marks.pencil", "~scene.marks.oil", "scene.mark_count=0")
-    )
+    without = [f"~scene.marks.{k}" for k in _MARKS]
+    scene_check(scenes.config("inspection", *without, "scene.mark_count=0"))
 
 
 @pytest.mark.parametrize(

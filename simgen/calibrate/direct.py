@@ -177,28 +177,25 @@ def _label_padding(inference: Inference) -> list[Finding]:
     row = inference.row("label_margin_px")
     if now is None or row is None or row.distance is None:
         return []
-    kinds = [
-        r for r in inference.rows if r.quantity == "label_margin_px" and r.distance is not None
-    ]
+    kinds = [r for r in inference.rows if r.quantity == row.quantity and r.distance is not None]
+    kinds = [r for r in kinds if r.population != ALL] or kinds
     evidence = [
         f"margin of {r.population}: photographs {_middle(r.real):.1f} px (n={len(r.real)} of"
         f" {r.real.parts} parts), simulated {_middle(r.simulated):.1f}"
         for r in kinds
-        if r.population != ALL or len(kinds) == 1
     ]
+    changes = {round(_middle(r.real) - _middle(r.simulated)) for r in kinds}
+    value = None
     if row.real.parts < _LEAST_PARTS:
         evidence.append(f"left: told on fewer than {_LEAST_PARTS} parts")
-        return [Finding(key="labels.pad_px", now=now, value=None, evidence=tuple(evidence))]
-    change = _middle(row.real) - _middle(row.simulated)
-    value = max(0, round(now + change))
-    if value == now:
-        evidence.append(f"left: differs by {change:+.1f} px, less than half a pixel")
-    return [
-        Finding(
-            key="labels.pad_px", now=now, value=None if value == now else value,
-            evidence=tuple(evidence),
-        )
-    ]  # fmt: skip
+    elif len(changes) > 1:
+        evidence.append("left: kinds ask for different paddings, and there is one for all")
+    elif changes == {0}:
+        evidence.append("left: differs by less than half a pixel")
+    else:
+        value = max(0, now + changes.pop())
+    value = None if value == now else value
+    return [Finding(key="labels.pad_px", now=now, value=value, evidence=tuple(evidence))]
 
 
 def _label_merging(inference: Inference) -> list[Finding]:

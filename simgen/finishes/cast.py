@@ -5,7 +5,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from simgen.finishes.noise import cloud, generator, lookup
+from simgen.finishes.noise import blurred, cloud, generator, lookup
 from simgen.finishes.points import Points
 from simgen.finishes.skin import Skin, even_skin
 from simgen.scene.spec import FinishSpec
@@ -73,23 +73,20 @@ def galvanized(spec: FinishSpec, points: Points) -> Skin:
 def _spangles() -> np.ndarray:
     """Return a tile of crystals: tone, tilt along u and v, fronds; each of deviation about 1."""
     rng = generator(0, "spangle tile")
-    side = _CELL * _CELLS
+    side, margin = _CELL * _CELLS, 3 * _CELL
     grid = np.stack(np.meshgrid(np.arange(_CELLS), np.arange(_CELLS), indexing="ij"), axis=-1)
-    seeds = ((grid + rng.uniform(0.05, 0.95, grid.shape)) * _CELL).reshape(-1, 2)
-    nearest = np.full((side, side), np.inf, np.float32)
-    owner = np.zeros((side, side), np.int32)
+    seeds = ((grid + rng.uniform(0.05, 0.95, grid.shape)) * _CELL).reshape(-1, 2).astype(int)
+    number = np.full((side, side), -1, np.int32)
+    number[seeds[:, 0], seeds[:, 1]] = np.arange(len(seeds))
+    number = np.pad(number, margin, mode="wrap")
+    free = (number < 0).view(np.uint8)
+    _, label = cv2.distanceTransformWithLabels(
+        free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    names = np.zeros(label.max() + 1, np.int32)
+    names[label[free == 0]] = number[free == 0]
+    owner = names[label][margin:-margin, margin:-margin]
     rows, columns = np.mgrid[0:side, 0:side].astype(np.float32)
-    home = (rows // _CELL).astype(int), (columns // _CELL).astype(int)
-    for i in range(-2, 3):
-        for j in range(-2, 3):
-            cell = ((home[0] + i) % _CELLS) * _CELLS + (home[1] + j) % _CELLS
-            at = seeds[cell]
-            dy, dx = (
-                (d + side / 2) % side - side / 2 for d in (rows - at[..., 0], columns - at[..., 1])
-            )
-            distance = (dx * dx + dy * dy).astype(np.float32)
-            better = distance < nearest
-            nearest[better], owner[better] = distance[better], cell[better]
     tone, tilt_u, tilt_v = rng.standard_normal((3, _CELLS**2)).astype(np.float32)
     angle = rng.uniform(0, np.pi, _CELLS**2)
     at = seeds[owner]
@@ -99,7 +96,4 @@ def _spangles() -> np.ndarray:
     # Fronds stand off a stem at sixty degrees, as zinc grows.
     frond = np.sin(1.3 * stem + 2.2 * np.abs(side_way)) * np.exp(-np.abs(side_way) / 14)
     tile = np.stack([tone[owner], tilt_u[owner], tilt_v[owner], 1.6 * frond], axis=-1)
-    blurred: np.ndarray = cv2.GaussianBlur(
-        np.tile(tile.astype(np.float32), (3, 3, 1)), (0, 0), 0.8
-    )[side : 2 * side, side : 2 * side]
-    return np.ascontiguousarray(blurred)
+    return blurred(tile.astype(np.float32), 0.8)

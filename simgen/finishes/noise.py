@@ -143,6 +143,12 @@ def lookup(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return out.reshape(-1, *tile.shape[2:])[:n]
 
 
+def blurred(tile: np.ndarray, width: float) -> np.ndarray:
+    """Return a tile blurred as what it is, wrapped around."""
+    wide = cv2.copyMakeBorder(tile, 8, 8, 8, 8, cv2.BORDER_WRAP)
+    return np.ascontiguousarray(cv2.GaussianBlur(wide, (0, 0), width)[8:-8, 8:-8])
+
+
 def _in_cells(
     u_mm: np.ndarray, v_mm: np.ndarray, cell_mm: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -170,9 +176,7 @@ def _offset(name: str, seed: int) -> tuple[np.float32, np.float32]:
 @lru_cache(maxsize=1)
 def _grain_tile() -> np.ndarray:
     rng = generator(0, "grain tile")
-    white = rng.standard_normal((_TILE, _TILE)).astype(np.float32)
-    smooth = cv2.GaussianBlur(np.tile(white, (3, 3)), (0, 0), 0.6)
-    smooth = smooth[_TILE : 2 * _TILE, _TILE : 2 * _TILE]
+    smooth = blurred(rng.standard_normal((_TILE, _TILE)).astype(np.float32), 0.6)
     return smooth / smooth.std()
 
 
@@ -180,9 +184,7 @@ def _grain_tile() -> np.ndarray:
 def _relief_tile() -> np.ndarray:
     """Return height, slope along x, slope along y, 0: four channels are looked up fastest."""
     rng = generator(0, "relief tile")
-    white = rng.standard_normal((_TILE, _TILE)).astype(np.float32)
-    smooth = cv2.GaussianBlur(np.tile(white, (3, 3)), (0, 0), 0.8)
-    height = smooth[_TILE : 2 * _TILE, _TILE : 2 * _TILE]
+    height = blurred(rng.standard_normal((_TILE, _TILE)).astype(np.float32), 0.8)
     tile = np.zeros((_TILE, _TILE, 4), np.float32)
     tile[..., 0] = height
     for channel, axis in ((1, 1), (2, 0)):

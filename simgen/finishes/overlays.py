@@ -45,8 +45,9 @@ def wear_edges(skin: Skin, points: Points, spec: FinishSpec) -> None:
     reach = 0.5 * cloud(rim.position, 9 * ragged_mm, spec.seed + 9, 5)
     reach += 0.3 * rim.speckle(ragged_mm / 3, spec.seed + 10)
     reach += 0.2 * rim.speckle(ragged_mm / 8, spec.seed + 11)
-    reach = np.float32(width) * np.clip(1 + reach, 0.12, 2)
-    soft = np.maximum(np.float32(points.texel_mm), 0.45 * reach)
+    reach = np.float32(width) * np.clip(1 + reach, 0.3, 2)
+    # Paint breaks off at a line; metal is burnished little by little.
+    soft = np.maximum(np.float32(points.texel_mm), (0.45 + 1.3 * skin.metalness[near]) * reach)
     worn = np.clip((reach - rim.edge_mm) / soft + 0.5, 0, 1)
     worn *= worn * (3 - 2 * worn) * np.float32(min(wear, 1.0))
     some = np.flatnonzero(worn > 0)

@@ -199,7 +199,10 @@ def points_of(texels: TexelTable, part: slice, spec: FinishSpec, texel_mm: float
 
 
 def texel_size_mm(texels: TexelTable) -> float:
-    """Return the typical distance of neighbouring texels, in mm."""
+    """Return the typical distance of neighbouring texels in mm, to two digits.
+
+    Rounded, so that a part of a table gives the same.
+    """
     count = len(texels.rows)
     if count < 2:
         return 1.0
@@ -208,7 +211,7 @@ def texel_size_mm(texels: TexelTable) -> float:
     if not len(first):
         return 1.0
     step = texels.positions_mm[first + 1] - texels.positions_mm[first]
-    return float(np.median(np.sqrt((step * step).sum(axis=1))))
+    return float(f"{np.median(np.sqrt((step * step).sum(axis=1))):.2g}")
 
 
 def _frame(spec: FinishSpec, p: np.ndarray, n: np.ndarray) -> ProcessFrame:

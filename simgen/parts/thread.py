@@ -13,15 +13,16 @@ from simgen.parts.rings import turn_table
 CREST = 1 / 8
 ROOT = 1 / 4
 DEPTH = 5 / 8 * np.sqrt(3) / 2
-_COARSE = ((3, 0.5), (4, 0.7), (5, 0.8), (6, 1.0), (8, 1.25), (10, 1.5), (12, 1.75), (16, 2.0),
-           (20, 2.5), (24, 3.0), (30, 3.5), (36, 4.0), (42, 4.5), (48, 5.0))  # fmt: skip
+_COARSE_MM = (3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 30, 36, 42, 48)
+_COARSE_PITCH_MM = (0.5, 0.7, 0.8, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
+# The ridge starts blunt, at this share of its height, and this many pitches from the circles.
 _START = 0.08
 _MARGIN = 0.12
 
 
 def coarse_pitch(diameter_mm: float) -> float:
     """Return the pitch of the ISO coarse thread, in between sizes by interpolation."""
-    return float(np.interp(diameter_mm, *zip(*_COARSE, strict=True)))
+    return float(np.interp(diameter_mm, _COARSE_MM, _COARSE_PITCH_MM))
 
 
 def thread(
