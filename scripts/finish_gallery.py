@@ -15,8 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from simgen.config.render import RendererConfig
 from simgen.defects.surface import build_surfaces
@@ -37,6 +36,7 @@ from simgen.scene.spec import (
 )
 from simgen.sensor.develop import develop
 
+ROOT = Path(__file__).resolve().parent.parent
 WIDTH, HEIGHT, QUALITY = 420, 300, 80
 TEXEL_MM = 0.16
 STEEL = (0.56, 0.55, 0.53)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.fft import irfft2, next_fast_len, rfft2
 
 NOTHING = float("nan")
 
@@ -158,9 +159,9 @@ def _direction(texture: np.ndarray, where: np.ndarray) -> tuple[float, float]:
 
 
 def _autocorrelation(texture: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Return the autocorrelation over usable pairs, lag (0, 0) in the middle, shape odd."""
+    """Return the autocorrelation over usable pairs, lag (0, 0) in the middle."""
     height, width = texture.shape
-    shape = (2 * height - 1, 2 * width - 1)
+    shape = (next_fast_len(2 * height - 1, real=True), next_fast_len(2 * width - 1, real=True))
     pairs = _self_correlation(where.astype(np.float64), shape)
     sums = _self_correlation(texture.astype(np.float64), shape)
     found = np.where(pairs > _LEAST_PIXELS / 4, sums / np.maximum(pairs, 1), np.nan)
@@ -168,8 +169,8 @@ def _autocorrelation(texture: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def _self_correlation(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    spectrum = np.fft.rfft2(image, shape)
-    return np.asarray(np.fft.irfft2(np.abs(spectrum) ** 2, shape))
+    spectrum = rfft2(image, shape)
+    return np.asarray(irfft2(np.abs(spectrum) ** 2, shape))
 
 
 def _at(correlation: np.ndarray, lag: np.ndarray) -> float:

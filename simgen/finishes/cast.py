@@ -80,9 +80,7 @@ def _spangles() -> np.ndarray:
     number[seeds[:, 0], seeds[:, 1]] = np.arange(len(seeds))
     number = np.pad(number, margin, mode="wrap")
     free = (number < 0).view(np.uint8)
-    _, label = cv2.distanceTransformWithLabels(
-        free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
+    _, label = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     names = np.zeros(label.max() + 1, np.int32)
     names[label[free == 0]] = number[free == 0]
     owner = names[label][margin:-margin, margin:-margin]

@@ -133,12 +133,12 @@ def lookup(tile: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         turns *= size
         np.subtract(values, turns, out=at[axis, :n])
         at[axis, n:] = 0
-    at = at.reshape(2, rows, _ROW)
+    maps = at.reshape(2, rows, _ROW)
     out = np.empty((rows, _ROW, *tile.shape[2:]), np.float32)
     for start in range(0, rows, _RUN):
         part = slice(start, start + _RUN)
         out[part] = cv2.remap(
-            tile, at[0, part], at[1, part], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+            tile, maps[0, part], maps[1, part], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
         )
     return out.reshape(-1, *tile.shape[2:])[:n]
 

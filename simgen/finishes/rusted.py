@@ -35,7 +35,7 @@ def rusted(spec: FinishSpec, points: Points) -> Skin:
     share = min(max(v.get("rust", 0.45), 1e-3), 0.999)
     field += np.float32(ndtri(share))
 
-    age = np.float32(v.get("rust_age", 0.5))
+    age = float(v.get("rust_age", 0.5))
     stain = _step(field, -1.3, 0.3)
     bloom = _step(field, -0.25, 0.55)
     thick = age * _step(field, 0.6 - 0.3 * age, 1.7 - 0.5 * age)
