@@ -78,12 +78,14 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
     young = _ORANGE + np.clip(2 * old, 0, 1) * (_BROWN - _ORANGE)
     speckled = np.clip(1 + 0.25 * grain, 0.4, 1.7)[:, None]
     rust = (young + np.clip(2 * old - 1, 0, 1) * (_BLACK - _BROWN)) * speckled
+    # The crust rises where there is rust already: a bare slope would shine as a bright seam.
+    raised = np.clip(crust - 0.5, 0, 1) * 2
     relief = np.clip(0.5 + 0.2 * colony + 0.25 * grain, 0, 1)
     return Profile(
         distance_mm=distance,
         half_width_mm=np.full(u.shape, width / 2, np.float32),
-        height_mm=(size["height"] * crust * crust * relief).astype(np.float32),
-        amount=np.maximum(crust, film).astype(np.float32),
+        height_mm=(size["height"] * raised * relief).astype(np.float32),
+        amount=np.clip(np.maximum(1.8 * crust, film), 0, 1).astype(np.float32),
         albedo=rust.astype(np.float32),
         roughness=np.clip(0.82 + 0.08 * grain, 0.5, 1).astype(np.float32),
         metalness=0.0,
