@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 case "${1:-}" in
     render) target=. ;;
-    all) target='.[yolo,dev]' ;;
+    all) target='.[yolo,cad,cluster,dev]' ;;
     *) echo "usage: scripts/setup.sh render|all" >&2; exit 2 ;;
 esac
 

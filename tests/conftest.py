@@ -38,7 +38,8 @@ def inspection_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("inspection") / "dataset"
     config = scenes.config(
         "inspection", f"out={out}", "frames=2", "seed=4", "image.width=200", "image.height=160",
-        "scene.texel_mm=0.9", "scene.part_count=3", "renderer.allow_software=true", "renderer.supersample=1",
+        "scene.texel_mm=0.9", "scene.part_count=3", "renderer.allow_software=true",
+        "renderer.supersample=1",
         "outputs.depth=true", "outputs.normals=true", "outputs.instances=true",
         "outputs.poses=true",
     )  # fmt: skip

@@ -1,31 +1,18 @@
 """Write calibrate.json and the self-contained calibrate.html."""
 
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from simgen.calibrate.compare import ALL, Row
 from simgen.calibrate.measure import MeasuredImage
 from simgen.calibrate.plots import REAL, SIMULATED, histogram_svg, scatter_svg
 from simgen.calibrate.quantities import QUANTITIES
-from simgen.errors import ConfigError
-
-
-def require_jinja() -> None:
-    """Check that the page can be written.
-
-    Raises:
-        ConfigError: jinja2 is not installed; the message says how to install it.
-    """
-    if importlib.util.find_spec("jinja2") is None:
-        raise ConfigError(
-            "calibrate: the page needs jinja2; install the extra:"
-            " pip install -c constraints.txt -e '.[yolo]'"
-        )
 
 
 def write_page(
@@ -44,9 +31,6 @@ def write_page(
         rows: From `compare`.
         real, simulated: The measured images, for the scatter plot.
     """
-    import jinja2
-    from markupsafe import Markup
-
     as_json, as_html = folder / "calibrate.json", folder / "calibrate.html"
     plain = _finite({**record, "rows": [r.record() for r in rows]})
     as_json.write_text(json.dumps(plain, indent=1, allow_nan=False))

@@ -15,7 +15,7 @@ from simgen.calibrate.direct import direct_findings
 from simgen.calibrate.evidence import answer, by_attribute, population_sentences, summary, table
 from simgen.calibrate.findings import Inference, allowed, image_findings, label_findings
 from simgen.calibrate.measure import measure_all
-from simgen.calibrate.page import require_jinja, write_page
+from simgen.calibrate.page import write_page
 from simgen.calibrate.parameters import drawn_parameters
 from simgen.cli.output import writable_folder
 from simgen.config import compose, parse, suggest, to_plain
@@ -58,7 +58,6 @@ class CalibrateCommand:
 
 def run(overrides: Sequence[str], config_dir: Path | None) -> int:
     """Measure both sides, write the page, the figures and the ranges, and print a table."""
-    require_jinja()
     plain = compose("calibrate", overrides, config_dir)
     own = {f.name for f in dataclasses.fields(CalibrateCommand)}
     command = parse(CalibrateCommand, {k: plain.pop(k) for k in sorted(own & plain.keys())})

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from simgen.cli.output import writable_folder
 from simgen.cli.words import files_allowed, read_words, whole_number
 from simgen.dataset.check import Checked, check_dataset
-from simgen.dataset.page import bars, distribution_record, require_jinja, write_page
+from simgen.dataset.page import bars, distribution_record, write_page
 from simgen.dataset.storage import local_copy
 from simgen.dataset.stored import StoredManifest, read_manifest
 from simgen.errors import RenderError, printable
@@ -93,7 +93,6 @@ def write_check(folder: Path, manifest: StoredManifest, checked: Checked) -> tup
 
 
 def _audit(text: str) -> tuple[int, list[str]]:
-    require_jinja()
     if text:
         return whole_number("audit", text), []
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from simgen.cli.output import writable_folder
 from simgen.cli.words import read_words
 from simgen.dataset.compare import Change, Difference, Shift, compare_datasets
-from simgen.dataset.page import bars, histograms, require_jinja, write_page
+from simgen.dataset.page import bars, histograms, write_page
 from simgen.dataset.storage import local_copy
 from simgen.errors import printable
 
@@ -28,7 +28,6 @@ _PLOTS = 60
 def run(overrides: Sequence[str], config_dir: Path | None) -> int:
     """Compare the two datasets named by the arguments."""
     places, keys = read_words("diff", overrides, datasets=2, keys={"out": ""})
-    require_jinja()
     first, second = (local_copy(place) for place in places)
     found = compare_datasets(first, second)
     names = (first.resolve().name, second.resolve().name)

@@ -46,10 +46,12 @@ _CORE = {
     "tqdm": "tqdm",
 }
 _EXTRAS = {
-    "yolo": ("torch", "torchvision", "ultralytics", "jinja2", "matplotlib"),
+    "yolo": ("torch", "torchvision", "ultralytics", "matplotlib"),
+    "cad": ("cascadio", "xatlas"),
+    "audit": ("embreex",),
     "photoreal": ("mitsuba",),
     "cluster": ("ray", "submitit", "fsspec", "s3fs"),
-    "dev": ("pytest", "hypothesis", "ruff", "mypy", "pre_commit", "embreex"),
+    "dev": ("pytest", "hypothesis", "ruff", "mypy", "pre_commit", "embreex", "moto"),
 }
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software")
 _SECONDS = 60

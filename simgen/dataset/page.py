@@ -1,6 +1,5 @@
 """Self-contained pages of what `check` and `diff` found; every name in them is escaped."""
 
-import importlib.util
 import json
 from array import array
 from collections import Counter
@@ -9,24 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 
 from simgen.dataset.files import replacing
 from simgen.dataset.statistics import Distributions, position_grid, summary
-from simgen.errors import ConfigError
 
 _MOST_CHOICES = 24
 _SERIES = 24
-
-
-def require_jinja() -> None:
-    """Check that pages can be written.
-
-    Raises:
-        ConfigError: jinja2 is not installed.
-    """
-    if importlib.util.find_spec("jinja2") is None:
-        raise ConfigError("the page needs jinja2; pip install jinja2")
 
 
 def write_page(
@@ -41,10 +30,8 @@ def write_page(
         shown: What the page shows besides.
 
     Raises:
-        ConfigError: jinja2 is not installed.
         DatasetError: The folder cannot be written.
     """
-    require_jinja()
     text = _environment().get_template(f"{name}.html.j2").render(**record, **shown)
     as_html, as_json = folder / f"{name}.html", folder / f"{name}.json"
     with replacing(as_json) as file:
@@ -56,9 +43,7 @@ def write_page(
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Any:
-    import jinja2
-
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("simgen.dataset", ""),
         autoescape=True,
