@@ -77,14 +77,13 @@ def pack(layers: Layers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for start in range(0, n, _RUN):
         part = slice(start, min(start + _RUN, n))
         roughness = np.maximum(layers.roughness[part], np.float32(0.02))
-        wide = np.empty((len(roughness), 4), np.float32)
-        wide[:, :3] = layers.albedo[part]
+        wide = _four(layers.albedo[part])
         wide[:, 3] = roughness * roughness
         colour[part] = _unit8(np.sqrt(wide, out=wide))
         flags = [_unit8(a[part]) for a in (layers.metalness, layers.anisotropy, layers.cavity)]
         extra[part] = cv2.merge([*flags, np.full_like(flags[0], 255)]).reshape(-1, 4)
         x, y, z = (layers.slope[part, axis] for axis in range(3))
-        wide[:, :3] = layers.slope[part]
+        wide = _four(layers.slope[part])
         wide[:, 3] = x * x + y * y + z * z
         _to_half(wide, slope[part])
     return colour, slope, extra
@@ -126,6 +125,12 @@ def _spread(rows: np.ndarray, whole: type, fill: np.ndarray) -> np.ndarray:
     """Return `rows[fill]`, four channels moved as one number, which is several times quicker."""
     packed: np.ndarray = np.take(rows.view(whole)[:, 0], fill)
     return packed.view(rows.dtype).reshape(*fill.shape, 4)
+
+
+def _four(rows: np.ndarray) -> np.ndarray:
+    """Return rows (n, 3) with room for a fourth value, (n, 4)."""
+    wide: np.ndarray = cv2.cvtColor(rows[None], cv2.COLOR_RGB2RGBA)[0]
+    return wide
 
 
 def _to_half(values: np.ndarray, out: np.ndarray) -> None:

@@ -139,5 +139,5 @@ def oil(skin: Skin, points: Points, spec: FinishSpec) -> None:
     skin.roughness += fill * (gloss - skin.roughness)
     skin.anisotropy *= 1 - fill
     skin.slope *= 1 - np.float32(0.85) * fill
-    lip = np.float32(0.02 + 0.10 * v.get("oil_film", 0.4)) * (6 * rim * (1 - rim))
+    lip = np.float32(0.004 + 0.12 * v.get("oil_film", 0.4)) * (6 * rim * (1 - rim))
     skin.slope += points.tangent((lip * size / 4) * slope)

@@ -164,13 +164,18 @@ class _Seam:
 
 
 def _on_plane(p: np.ndarray, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # The planes' noise is not the same: they are far apart in the tile.
+    away_u, away_v = np.float32(211.3), np.float32(173.7)
+    one = int(facing[0])
+    if (facing == one).all():
+        u, v = p[1 if one == 0 else 0], p[2 if one < 2 else 1]
+        return u + away_u if one == 0 else u, v + away_v if one == 1 else v
     u, v = p[0].copy(), p[1].copy()
     on_x = facing == 0
     np.copyto(u, p[1], where=on_x)
     np.copyto(v, p[2], where=facing < 2)
-    # The planes' noise is not the same: they are far apart in the tile.
-    u += on_x * np.float32(211.3)
-    v += (facing == 1) * np.float32(173.7)
+    u += on_x * away_u
+    v += (facing == 1) * away_v
     return u, v
 
 

@@ -159,7 +159,9 @@ def outline_mask(
         (du * _step(pixels[0], axis)[rows, columns] + dv * _step(pixels[1], axis)[rows, columns])
         for axis in (0, 1)
     ]
-    footprint = np.hypot(*across) / (2 * step)
+    # A distance grows by 1 mm a mm; far from an outline with spikes some only nearly are one.
+    steep = np.maximum(np.hypot(du, dv), 2 * step)
+    footprint = np.hypot(*across) / steep
     footprint = np.where(np.isnan(footprint), head_on[reachable], footprint)
     # A little over half: a line midway between two rows of pixel centres touches both.
     widen = np.maximum(0, 0.55 * footprint - at.half_width_mm[reachable])
