@@ -44,7 +44,7 @@ def nearest_crease(
         Shape (N,) int32 and bool.
     """
     painted = _paint_creases(mesh, corners)
-    result, far = np.full_like(painted, -1), np.zeros(painted.shape, bool)
+    result, far = np.full_like(painted, -1), np.ones(painted.shape, bool)
     for x0, y0, x1, y1 in _chart_boxes(mesh, chart, corners):
         part = painted[y0:y1, x0:x1]
         free = part < 0
