@@ -5,6 +5,7 @@ import pytest
 
 from simgen.config import compose, data_folder, scene_file, scene_names
 from simgen.errors import ConfigError
+from simgen.config.render import parse_render
 
 FLAT = """# @package _global_
 scene:
@@ -156,3 +157,10 @@ def test_scenes_of_the_working_directory_come_before_ours(tmp_path, monkeypatch)
     assert scene_file("mine") == tmp_path / "scenes/mine.py"
     assert set(scene_names()) == ours | {"mine"}
     assert scene_file("nobodys") is None
+
+
+def test_an_executor_whose_name_is_no_name_is_refused():
+    plain = compose("render", ["+scene=inspection", "out=x"])
+    plain["executor"]["name"] = [[]]
+    with pytest.raises(ConfigError, match=r"executor\.name: .* is not allowed"):
+        parse_render(plain)

@@ -147,7 +147,7 @@ def _named(kinds: list[Any], data: Any, key: str) -> Any:
         raise ConfigError(f"{key}: expected keys and values, got {_show(data)}")
     names = {typing.get_args(typing.get_type_hints(kind)["name"])[0]: kind for kind in kinds}
     name = data.get("name", next(iter(names)))
-    if name not in names:
+    if not isinstance(name, str) or name not in names:
         raise ConfigError(
             f"{_join(key, 'name')}: {_show(name)} is not allowed{suggest(str(name), names)}"
         )
