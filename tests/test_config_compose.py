@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from simgen.config import compose, data_folder, scene_file, scene_names
-from simgen.errors import ConfigError
 from simgen.config.render import parse_render
+from simgen.errors import ConfigError
 
 FLAT = """# @package _global_
 scene:
