@@ -130,6 +130,29 @@ def test_ultralytics_is_set_up_offline_and_leaves_threads_alone(tmp_path: Path) 
     assert not (tmp_path / "home" / ".config" / "Ultralytics").exists()
 
 
+def test_importing_ultralytics_leaves_pillow_s_exceptions_alone(tmp_path: Path) -> None:
+    _need_extra()
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from simgen.dataset.pictures import read_rgb\n"
+        "from simgen.errors import DatasetError\n"
+        "from simgen.train.ultralytics_env import import_ultralytics\n"
+        "import_ultralytics()\n"
+        "import ultralytics.nn.tasks\n"
+        "try:\n"
+        "    read_rgb(Path(sys.argv[1]))\n"
+        "except DatasetError as error:\n"
+        "    print(error)\n"
+    )
+    broken = str(tmp_path / "broken.png")
+    done = subprocess.run(
+        [sys.executable, "-c", code, broken], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.startswith(f"{broken}: no image")
+
+
 def _need_extra() -> None:
     import importlib.util
 

@@ -6,6 +6,8 @@ import shutil
 import types
 from pathlib import Path
 
+from PIL import Image
+
 from simgen.train.extras import require_yolo
 from simgen.train.torchvision_compat import import_torchvision
 from simgen.train.weights import cache_folder
@@ -27,10 +29,14 @@ def import_ultralytics() -> types.ModuleType:
     # time as soon as another process wants a core: training was three times as slow.
     before = {name: os.environ.get(name) for name in ("OMP_WAIT_POLICY", "OMP_NUM_THREADS")}
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    open_image = Image.open
     try:
         import_torchvision()
         import ultralytics
     finally:
+        # Ultralytics puts its own over Pillow's, which answers an unreadable file with a search
+        # for a plugin's package; the rest of this process relies on Pillow's exceptions.
+        Image.open = open_image
         # Ultralytics sets one thread for this process and its children; the trainer decides.
         for name, value in before.items():
             if value is None:
