@@ -29,8 +29,8 @@ def statistics(image: np.ndarray, kept: np.ndarray) -> np.ndarray:
     y = luminance(image.astype(np.float32))
     fine = cv2.Laplacian(y, cv2.CV_32F)
     grain = y - cv2.GaussianBlur(y, (0, 0), 2.0)
-    rows = np.abs(np.diff(y, axis=0))
-    on_block = np.arange(1, len(y)) % 8 == 0
+    rows, own = np.abs(np.diff(y, axis=0)), kept[1:] & kept[:-1]
+    on_block = (np.arange(1, len(y)) % 8 == 0)[:, None]
     borders = [
         y[:BORDER_PX], y[-BORDER_PX:], y[:, :BORDER_PX], y[:, -BORDER_PX:],
     ]  # fmt: skip
@@ -40,7 +40,7 @@ def statistics(image: np.ndarray, kept: np.ndarray) -> np.ndarray:
     found = [y[kept].mean(), y[kept].std(), *np.percentile(y[kept], [1, 10, 50, 90, 99])]
     found += [np.median(np.abs(fine[kept])), fine[kept].std(), np.median(np.abs(grain[kept]))]
     found += [np.median(np.abs(grain[kept & (y < 80)])) if (kept & (y < 80)).any() else 0.0]
-    found += [rows[on_block].mean() / max(rows[~on_block].mean(), 1e-6)]
+    found += [rows[own & on_block].mean() / max(rows[own & ~on_block].mean(), 1e-6)]
     for strip, mask in zip(borders, masks, strict=True):
         found += [strip[mask].mean(), strip[mask].std()] if mask.any() else [0.0, 0.0]
     return np.array(found)
