@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from simgen.config import compose
 from simgen.config.render import parse_render
 from simgen.label.frame import make_frame
+from simgen.parts.build import build_mesh
 from simgen.pipeline import FrameRenderer, render_view
 from simgen.sampling import FrameIndex
 
@@ -50,6 +51,9 @@ def main() -> None:
         index = FrameIndex.of(number, views_per_scene=1, exposures_per_view=1)
         scene = renderer.scene(index)
         lap("sample and settle")
+        for item in scene.objects:
+            build_mesh(item.shape)
+        lap("meshes")
         view = render_view(renderer._renderer, scene, config, lap)
         frame = make_frame(index, scene, view, config.labels)
         lap("sensor and annotations")

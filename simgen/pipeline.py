@@ -170,7 +170,7 @@ def render_view(
         surfaces: Those of the view before, kept for the next.
     """
     pairs = (surfaces or SurfaceCache()).of(scene.objects)
-    lap("surfaces")
+    lap("maps, dents and breaks")
     drawn = renderer.open(scene, pairs)
     try:
         lap("upload")

@@ -9,12 +9,12 @@ from scipy.spatial import cKDTree
 from simgen.defects.bodies import transported
 from simgen.defects.kinds import module_of
 from simgen.defects.profile import frame_axes, reach_of, surface_points
-from simgen.defects.refine import points_of, refine_box
-from simgen.parts.mesh import PartMesh
+from simgen.defects.refine import refine_box
+from simgen.parts.mesh import PartMesh, number_points
 from simgen.scene.spec import DefectSpec
 
 # Triangles across a defect's width: normals are exact at vertices and smooth between.
-_ACROSS = 30
+_ACROSS = 18
 # The height fades over this turn before the surface turns away too far to belong.
 _FADE_DEG = 12.0
 # A wall below a dented edge follows it, less and less, down to so many depths.
@@ -61,7 +61,7 @@ def displace_mesh(mesh: PartMesh, defects: Sequence[DefectSpec]) -> tuple[PartMe
     rest = table[:, :3].astype(np.float32)
     still = _unit(table[:, 3:6]).astype(np.float32)
     shift, slope = np.zeros_like(rest), np.zeros_like(rest)
-    point = points_of(rest)
+    point = number_points(rest)
     for defect in defects:
         _press(defect, rest, still, point, shift, slope)
     moved = replace(

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from simgen.parts.mesh import number_points
+
 # A triangle cut by a grid of three directions has no more corners.
 _CORNERS = 10
 # Cuts of a wall below and above a dented edge.
@@ -55,17 +57,6 @@ def refine_box(
     return knife.result()
 
 
-def points_of(positions: np.ndarray) -> np.ndarray:
-    """Return a number for each vertex that equal positions share, shape (V,), int64."""
-    # Adding zero makes -0.0 and 0.0 the same bits.
-    rows = np.ascontiguousarray(positions + 0.0)
-    order = np.lexsort(rows.T)
-    new = np.any(rows[order][1:] != rows[order][:-1], axis=1)
-    number = np.empty(len(rows), np.int64)
-    number[order] = np.concatenate([[0], np.cumsum(new)])
-    return number
-
-
 class _Knife:
     """A mesh under the knife: convex polygons `near` are sliced, triangles `rest` follow.
 
@@ -74,7 +65,7 @@ class _Knife:
     """
 
     def __init__(self, table: np.ndarray, local: np.ndarray, faces: np.ndarray):
-        self._table, self._local, self._point = table, local, points_of(table[:, :3])
+        self._table, self._local, self._point = table, local, number_points(table[:, :3])
         self._near = np.full((len(faces), _CORNERS), -1, np.int64)
         self._near[:, :3] = faces
         self._rest = faces[:0]

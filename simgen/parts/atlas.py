@@ -64,28 +64,23 @@ def _skyline(sizes: np.ndarray, order: np.ndarray, width: int) -> np.ndarray:
     """Return each rectangle's corner (x, y): lowest place first, leftmost among equals."""
     corners = np.zeros((len(sizes), 2), dtype=int)
     steps: list[tuple[int, int, int]] = [(0, width, 0)]  # start, end, height
-    for i in order:
-        w, h = int(sizes[i, 0]), int(sizes[i, 1])
-        best = (1 << 30, 0)
-        for k, (x, _, _) in enumerate(steps):
+    for i in order.tolist():
+        w, h = sizes[i].tolist()
+        y, first, last = 1 << 30, 0, 0
+        for k, (x, _, top) in enumerate(steps):
             if x + w > width:
                 break
-            top = 0
-            for _, end, height in steps[k:]:
-                top = max(top, height)
-                if end >= x + w:
-                    break
-            best = min(best, (top, x))
-        y, x = best
+            j = k
+            while top < y and steps[j][1] < x + w:
+                j += 1
+                top = max(top, steps[j][2])
+            if top < y:
+                y, first, last = top, k, j
+        x = steps[first][0]
         corners[i] = x, y
-        merged: list[tuple[int, int, int]] = []
-        for start, end, height in steps:
-            if start < x:
-                merged.append((start, min(end, x), height))
-            if end > x + w:
-                merged.append((max(start, x + w), end, height))
-        merged.append((x, x + w, y + h))
-        steps = sorted(s for s in merged if s[1] > s[0])
+        _, end, height = steps[last]
+        rest = [(x + w, end, height)] if end > x + w else []
+        steps[first : last + 1] = [(x, x + w, y + h), *rest]
     return corners
 
 

@@ -20,7 +20,7 @@ from simgen.parts.features import FEATURES
 from simgen.parts.file_part import file_part
 from simgen.parts.gear import gear
 from simgen.parts.hexagon import hex_bolt, hex_nut
-from simgen.parts.mesh import PartMesh
+from simgen.parts.mesh import PartMesh, number_points
 from simgen.parts.plate import gripper_finger, plate
 from simgen.parts.props import bench, box, cable, tray
 from simgen.parts.revolve import cylinder, flange, screwdriver, sphere
@@ -147,8 +147,7 @@ def _creases(vertices: np.ndarray, normals: np.ndarray, faces: np.ndarray) -> np
 
     Inner corners are left out: nothing wears, frays or breaks off there.
     """
-    _, point = np.unique(vertices, axis=0, return_inverse=True)
-    point = point.reshape(-1).astype(np.int64)
+    point = number_points(vertices)
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     opposite = np.concatenate([faces[:, 2], faces[:, 0], faces[:, 1]])
     ends = point[edges]

@@ -114,3 +114,14 @@ class PartMesh:
         from simgen.parts.texels import texel_table
 
         return texel_table(self)
+
+
+def number_points(positions: np.ndarray) -> np.ndarray:
+    """Return a number for each vertex (V, 3) that equal positions share, shape (V,), int64."""
+    # Adding zero makes -0.0 and 0.0 the same bits.
+    rows = np.ascontiguousarray(positions + 0.0)
+    order = np.lexsort(rows.T)
+    new = np.any(rows[order][1:] != rows[order][:-1], axis=1)
+    number = np.empty(len(rows), np.int64)
+    number[order] = np.concatenate([[0], np.cumsum(new)])
+    return number
