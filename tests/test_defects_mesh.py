@@ -176,6 +176,29 @@ def test_a_dents_mask_is_its_outline_on_the_undamaged_surface(
         assert np.ptp(spots, axis=1) == pytest.approx([8.0, 5.0], abs=2 * MM)
 
 
+@pytest.mark.parametrize(("part", "where"), PLACES)
+def test_normals_of_a_dent_are_those_of_the_dented_surface(
+    renderer: FrameRenderer, part, where
+) -> None:
+    item = part(a_dent(where))
+    spec = looking_at(item, where)
+    frame = render(renderer, spec)
+    mesh = build_surfaces(item).damaged.mesh
+    face, _ = cast([mesh], spec)
+    facets = trimesh.Trimesh(mesh.vertices_mm, mesh.faces, process=False).face_normals
+    mask = the_defect(frame).mask
+    shown = mask & (face >= 0).reshape(mask.shape)
+    expected = facets[face.reshape(mask.shape)[shown]]
+    undamaged = render(renderer, looking_at(part(), where)).geometry
+
+    def turn_deg(normals: np.ndarray) -> np.ndarray:
+        return np.rad2deg(np.arccos(np.clip((normals[shown] * expected).sum(-1), -1, 1)))
+
+    # A facet, 1/18 of the dent wide, is up to half its bend off the smooth surface.
+    assert np.median(turn_deg(frame.geometry.normal)) < 3.0
+    assert np.median(turn_deg(undamaged.normal)) > 4 * np.median(turn_deg(frame.geometry.normal))
+
+
 def test_a_dent_over_an_edge_or_across_a_seam_tears_nothing() -> None:
     at_edge = a_dent(
         {"anchor_mm": (10.0, -19.0, 3.0), "normal": (0.0, 0.0, 1.0), "tangent": (1.0, 0.0, 0.0)}

@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 from simgen.defects.bodies import transported
 from simgen.defects.kinds import module_of
-from simgen.defects.profile import frame_axes, reach_of, surface_points
+from simgen.defects.profile import SurfacePoints, frame_axes, reach_of, surface_points
 from simgen.defects.refine import refine_box
 from simgen.parts.mesh import PartMesh, number_points
 from simgen.scene.spec import DefectSpec
@@ -88,14 +88,8 @@ def _press(
     if not len(near.index):
         return
     at, n = near.index, still[near.index]
-    profile = module_of(defect).profile
-    fade = _fade(defect, n)
-    height = profile(defect, near.u_mm, near.v_mm).height_mm * fade
-    step = np.float32(defect.size_mm["width"] / 400)
-    for axis, du, dv in zip(transported(*frame_axes(defect), n), (step, 0), (0, step), strict=True):
-        ahead = profile(defect, near.u_mm + du, near.v_mm + dv).height_mm
-        behind = profile(defect, near.u_mm - du, near.v_mm - dv).height_mm
-        slope[at] += (fade * (ahead - behind) / (2 * step))[:, None] * axis
+    height = module_of(defect).profile(defect, near.u_mm, near.v_mm).height_mm * _fade(defect, n)
+    slope[at] += _slope(defect, near, n)
     step_mm = height[:, None] * n
     # One shift a point, the mean of its copies that lie on the defect's own surface.
     count = int(point.max()) + 1
@@ -110,6 +104,38 @@ def _press(
     edge = torn[np.abs(mean[point[torn]]).max(axis=1) > 1e-5]
     if len(edge):
         _drag(defect, rest, mean[point[edge]], edge, others[weight[point[others]] == 0], shift)
+
+
+def pressed_normals(
+    defect: DefectSpec, positions_mm: np.ndarray, normals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which points of the undamaged surface a dent turns, and their normals in it.
+
+    Args:
+        defect: Of a kind that says `MOVES_MESH`.
+        positions_mm, normals: Points of the undamaged surface, part-local, shape (N, 3).
+
+    Returns:
+        Indices (n,) and unit normals (n, 3), float32.
+    """
+    near = surface_points(defect, positions_mm, normals, reach_of(defect))
+    still = normals[near.index]
+    if not len(near.index):
+        return near.index, still
+    return near.index, _unit(still - _slope(defect, near, still))
+
+
+def _slope(defect: DefectSpec, near: SurfacePoints, normals: np.ndarray) -> np.ndarray:
+    """Return the part-space gradient of the height at points near a defect, (n, 3)."""
+    profile, fade = module_of(defect).profile, _fade(defect, normals)
+    step = np.float32(defect.size_mm["width"] / 400)
+    slope = np.zeros_like(normals)
+    axes = transported(*frame_axes(defect), normals)
+    for axis, du, dv in zip(axes, (step, 0), (0, step), strict=True):
+        ahead = profile(defect, near.u_mm + du, near.v_mm + dv).height_mm
+        behind = profile(defect, near.u_mm - du, near.v_mm - dv).height_mm
+        slope += (fade * (ahead - behind) / (2 * step))[:, None] * axis
+    return slope
 
 
 def _drag(

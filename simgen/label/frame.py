@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 
 from simgen.config.render import LabelConfig
-from simgen.defects.kinds import has_body
+from simgen.defects.displace import pressed_normals
+from simgen.defects.kinds import has_body, moves_mesh
 from simgen.label.annotation import Annotation, Frame, FrameGeometry
 from simgen.label.contrast import ring_contrast, same_face, twin_contrast
 from simgen.label.masks import DefectMask, ViewMasks
-from simgen.render.buffers import Window
+from simgen.render.buffers import LabelBuffers, Window
 from simgen.sampling import FrameIndex
 from simgen.scene.spec import CameraSpec, DefectSpec, SceneSpec, SensorSpec
 from simgen.sensor import develop, luminance, metered, noise_field, quantize
@@ -90,7 +91,7 @@ def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelCon
     at = (slice(crop[1], crop[1] + crop[3]), slice(crop[0], crop[0] + crop[2]))
     noise = noise_field(sensor, crop[3], crop[2])
     linear, ids = view.linear, view.masks.ids
-    depth, normal = view.masks.seen.depth_mm, view.masks.seen.normal
+    depth, normal = view.masks.seen.depth_mm, shape_normals(scene, view.masks.seen)
     contrasts, erased = _contrasts(view, camera, sensor, noise, config.min_contrast)
     if erased:
         linear, ids = linear.copy(), ids.copy()
@@ -140,6 +141,22 @@ def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelCon
         erased=dict(sorted(kinds.items())),
         geometry=FrameGeometry(ids=ids[at], depth_mm=depth[at], normal=normal[at]),
     )
+
+
+def shape_normals(scene: SceneSpec, seen: LabelBuffers) -> np.ndarray:
+    """Return the label pass's normals, in dents those of the dented mesh, (H, W, 3), float32."""
+    normal = seen.normal
+    for number, item in enumerate(scene.objects, start=1):
+        dents = [d for d in item.defects if moves_mesh(d)]
+        if not dents:
+            continue
+        rows, columns = np.nonzero((seen.ids == number) & (seen.cut == 0))
+        still = seen.normal[rows, columns]
+        for dent in dents:
+            near, turned = pressed_normals(dent, seen.position_mm[rows, columns], still)
+            normal = normal.copy() if normal is seen.normal else normal
+            normal[rows[near], columns[near]] = turned
+    return normal
 
 
 def _contrasts(
