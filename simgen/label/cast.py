@@ -4,15 +4,14 @@ Nothing is shared with the rasterizer but the meshes: rays come from the camera'
 distortion, visibility from Embree, and points on triangles from their planes.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-from simgen.defects.surface import Surface, SurfacePair
+from simgen.defects.surface import SurfacePair
 from simgen.errors import RenderError
 from simgen.render.buffers import LabelBuffers, Window
 from simgen.render.projection import projected_window
+from simgen.render.rays import Piece, Pieces, pieces_of
 from simgen.scene.spec import CameraSpec, SceneSpec
 
 
@@ -65,7 +64,7 @@ class CastScene:
         self._scene = scene
         self._pieces = {
             clean: [
-                _pieces(k, item.pose.matrix(), pair.clean if clean else pair.damaged)
+                pieces_of(k, item.pose.matrix(), pair.clean if clean else pair.damaged)
                 for k, (item, pair) in enumerate(zip(scene.objects, pairs, strict=True))
             ]
             for clean in (False, True)
@@ -96,55 +95,14 @@ class CastScene:
         return Window(x0=0, y0=0, x1=camera.width, y1=camera.height)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Piece:
-    """One mesh of an object: where it is, and what the label pass says of it.
-
-    `local_mm` and `normals` are of the undamaged part, which labels are measured on.
-    """
-
-    id: int
-    cut: int
-    world_mm: np.ndarray
-    local_mm: np.ndarray
-    normals: np.ndarray
-    faces: np.ndarray
-
-
-def _pieces(k: int, matrix: np.ndarray, surface: Surface) -> list[_Piece]:
-    rest = surface.rest if surface.rest is not None else surface.mesh
-    meshes = [(0, surface.mesh.vertices_mm, rest.vertices_mm, rest.normals, surface.mesh.faces)]
-    for body in surface.bodies:
-        place = body.vertices_mm
-        meshes.append((1 + body.defect, place, place, body.normals, body.faces))
-    return [
-        _Piece(
-            id=k + 1,
-            cut=cut,
-            world_mm=vertices.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3],
-            local_mm=local.astype(np.float64),
-            normals=normals.astype(np.float64),
-            faces=faces,
-        )
-        for cut, vertices, local, normals, faces in meshes
-    ]
-
-
 class _Caster:
-    def __init__(self, pieces: list[_Piece]) -> None:
+    def __init__(self, pieces: list[Piece]) -> None:
         import trimesh
         from trimesh.ray.ray_pyembree import RayMeshIntersector
 
-        starts = np.cumsum([0] + [len(p.world_mm) for p in pieces])
-        self._world = np.concatenate([p.world_mm for p in pieces])
-        self._local = np.concatenate([p.local_mm for p in pieces])
-        self._normals = np.concatenate([p.normals for p in pieces])
-        self._faces = np.concatenate(
-            [p.faces.astype(np.int64) + s for p, s in zip(pieces, starts, strict=False)]
-        )
-        self._ids = np.concatenate([np.full(len(p.faces), p.id, np.uint32) for p in pieces])
-        self._cuts = np.concatenate([np.full(len(p.faces), p.cut, np.uint32) for p in pieces])
-        mesh = trimesh.Trimesh(self._world, self._faces, process=False, validate=False)
+        self._pieces = Pieces(pieces)
+        whole = self._pieces
+        mesh = trimesh.Trimesh(whole.world_mm, whole.faces, process=False, validate=False)
         self._rays = RayMeshIntersector(mesh)
 
     def cast(self, camera: CameraSpec, window: Window) -> LabelBuffers:
@@ -152,42 +110,5 @@ class _Caster:
         eye = np.asarray(camera.pose.position_mm, np.float64)
         origins = np.broadcast_to(eye, directions.shape)
         hit = np.asarray(self._rays.intersects_first(origins, directions))
-        at = np.flatnonzero(hit >= 0)
-        corners = self._faces[hit[at]]
-        weights, distance = _on_triangles(self._world[corners], eye, directions[at])
         shape = (window.y1 - window.y0, window.x1 - window.x0)
-        forward = camera.pose.matrix()[:3, 2]
-        normals = np.einsum("nc,nci->ni", weights, self._normals[corners])
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        return LabelBuffers(
-            ids=_image(shape, at, self._ids[hit[at]]),
-            cut=_image(shape, at, self._cuts[hit[at]]),
-            position_mm=_image(shape, at, np.einsum("nc,nci->ni", weights, self._local[corners])),
-            depth_mm=_image(shape, at, distance * (directions[at] @ forward)),
-            normal=_image(shape, at, normals),
-        )
-
-
-def _on_triangles(
-    corners: np.ndarray, eye: np.ndarray, directions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return barycentric weights (N, 3) and distances (N,) where rays meet triangles' planes."""
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    u, v = b - a, c - a
-    across = np.cross(directions, v)
-    volume = np.einsum("ni,ni->n", u, across)
-    volume = np.where(np.abs(volume) < 1e-18, 1e-18, volume)
-    offset = eye - a
-    second = np.einsum("ni,ni->n", offset, across) / volume
-    turned = np.cross(offset, u)
-    third = np.einsum("ni,ni->n", directions, turned) / volume
-    distance = np.einsum("ni,ni->n", v, turned) / volume
-    weights = np.clip(np.stack([1 - second - third, second, third], axis=1), 0, 1)
-    return weights / weights.sum(axis=1, keepdims=True), distance
-
-
-def _image(shape: tuple[int, int], at: np.ndarray, values: np.ndarray) -> np.ndarray:
-    kind = np.uint32 if values.dtype == np.uint32 else np.float32
-    image = np.zeros((shape[0] * shape[1], *values.shape[1:]), kind)
-    image[at] = values
-    return image.reshape(*shape, *values.shape[1:])
+        return self._pieces.buffers(camera, shape, hit, directions)

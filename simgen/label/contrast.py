@@ -6,6 +6,8 @@ import numpy as np
 RING_PX = 10
 FACE_DEG = 20.0
 FACE_PX = 30
+NEAR_PX = 9
+SMALL_PX = 64
 
 
 def ring_around(mask: np.ndarray) -> np.ndarray:
@@ -57,6 +59,53 @@ def twin_contrast(
     ring = ring_around(mask) & part
     spread = float(y_clean_noisy[ring].std()) if ring.any() else 0.0
     return float(np.abs(y[mask] - y_clean[mask]).mean()) / max(1.0, spread)
+
+
+def stands_out(
+    mask: np.ndarray, part: np.ndarray, y: np.ndarray, y_clean_noisy: np.ndarray
+) -> float:
+    """Return how far a defect differs from what is around it, in the unit of `twin_contrast`.
+
+    A break may change a bevel a good deal and leave it looking like a bevel: far from its
+    twin, and yet nobody finds it. What counts is the larger of two figures: the mean within
+    against the mean of the ring, and along the outline the mean step from one side to the
+    other, which textured fractures and hairlines have though their means are the ring's.
+
+    Args:
+        mask: Visible pixels of the defect, (H, W), bool, not empty.
+        part: Pixels of the part around it that count, (H, W), bool.
+        y: Noise-free levels in [0, 255] with defects, (H, W).
+        y_clean_noisy: See `twin_contrast`.
+    """
+    around = part & ~mask
+    ring = ring_around(mask) & around
+    if not ring.any():
+        return np.inf
+    unit = max(1.0, float(y_clean_noisy[ring].std()))
+    rows, columns = np.nonzero(mask | ring)
+    box = (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+    inner, share_in = _mean_near(y[box], mask[box])
+    outer, share_out = _mean_near(y[box], around[box])
+    outline = (share_in > 0.1) & (share_out > 0.1)
+    step = float(np.abs(inner - outer)[outline].mean()) if outline.any() else 0.0
+    return max(step, abs(float(y[mask].mean()) - float(y[ring].mean()))) / unit
+
+
+def _mean_near(y: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of `y` over `where` in a square of `NEAR_PX`, and its share of pixels."""
+    share = cv2.blur(where.astype(np.float32), (NEAR_PX, NEAR_PX))
+    total = cv2.blur(np.where(where, y, 0).astype(np.float32), (NEAR_PX, NEAR_PX))
+    return total / np.maximum(share, 1e-6), share
+
+
+def findable(contrast: float, surroundings: float, area_px: int) -> float:
+    """Return the figure that `labels.min_contrast` is held against.
+
+    The smaller of the two contrasts, and less for the smallest defects: what the eye needs
+    is contrast times the root of the area (Rose, J. Opt. Soc. Am. 38, 196, 1948), up to a
+    size beyond which the texture's own blotches are no smaller.
+    """
+    return min(contrast, surroundings) * min(1.0, (area_px / SMALL_PX) ** 0.5)
 
 
 def ring_contrast(mask: np.ndarray, y: np.ndarray) -> float:

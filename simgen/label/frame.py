@@ -10,7 +10,13 @@ from simgen.config.render import LabelConfig
 from simgen.defects.displace import pressed_normals
 from simgen.defects.kinds import has_body, moves_mesh
 from simgen.label.annotation import Annotation, Frame, FrameGeometry
-from simgen.label.contrast import ring_contrast, same_face, twin_contrast
+from simgen.label.contrast import (
+    findable,
+    ring_contrast,
+    same_face,
+    stands_out,
+    twin_contrast,
+)
 from simgen.label.masks import DefectMask, ViewMasks
 from simgen.render.buffers import LabelBuffers, Window
 from simgen.sampling import FrameIndex
@@ -81,8 +87,8 @@ def nearest_mask(masks: ViewMasks, window: Window) -> np.ndarray:
 def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelConfig) -> Frame:
     """Return the finished frame of a view: its image and its annotations.
 
-    A defect whose contrast is below `labels.min_contrast` is erased: its pixels, and
-    those it influences, are the twin's in image and labels alike.
+    A defect that is too hard to find for `labels.min_contrast` (see `findable`) is erased:
+    its pixels, and those it influences, are the twin's in image and labels alike.
     """
     camera = scene.camera
     size = (camera.width, camera.height)
@@ -193,7 +199,10 @@ def _contrasts(
         part = view.masks.clean_ids[in_view] == defect.object + 1
         face = same_face(mask, part, view.masks.clean.normal[in_view])
         contrasts[k] = twin_contrast(mask, face, y, y_clean, y_noisy)
-        if contrasts[k] < least:
+        # What a defect leaves of its part; a body that lies on it belongs to neither side.
+        around = face & (view.masks.ids[in_view] == defect.object + 1)
+        surroundings = stands_out(mask, around, y, y_noisy)
+        if findable(contrasts[k], surroundings, int(mask.sum())) < least:
             erased.add(k)
     return contrasts, erased
 
