@@ -67,6 +67,7 @@ class TileRanges:
     anisotropy: Distribution = bounded(low=0, high=1)
     line_mm: Distribution = bounded(above=0)
     line_length_mm: Distribution = bounded(above=0)
+    line_run_mm: Distribution = bounded(above=0)
     line_slope: Distribution = bounded(low=0)
     line_skew: Distribution = bounded(low=0, high=2)
     line_tone: Distribution = bounded(low=0)
@@ -107,6 +108,7 @@ class SensorRanges:
     gamma: Distribution = bounded(low=0.5, high=3)
     vignetting: Distribution = bounded(low=0, high=1)
     defocus_px: Distribution = bounded(low=0)
+    sharpening: Distribution = bounded(low=0, high=3)
     shot_noise: Distribution = bounded(low=0)
     read_noise: Distribution = bounded(low=0)
     jpeg_quality: Distribution = bounded(low=0, high=100)
@@ -191,7 +193,8 @@ def sample_shape(rng: np.random.Generator, ranges: TileRanges) -> ShapeSpec:
 def sample_finish(rng: np.random.Generator, ranges: TileRanges) -> FinishSpec:
     """Draw the ground surface."""
     tone = ranges.tone.sample(rng)
-    names = ("line_mm", "line_length_mm", "line_slope", "line_skew", "line_tone", "grain", "blotch")
+    names = ("line_mm", "line_length_mm", "line_run_mm", "line_slope", "line_skew", "line_tone")
+    names += ("grain", "blotch")
     values = {name: getattr(ranges, name).sample(rng) for name in names}
     values["edge_mm"] = float(rng.uniform(0.15, 0.5))
     values["grain_mm"] = float(rng.uniform(0.09, 0.16))
@@ -344,6 +347,7 @@ def sample_sensor(streams: Streams, ranges: SensorRanges) -> SensorSpec:
         gamma=ranges.gamma.sample(rng),
         vignetting=ranges.vignetting.sample(rng),
         defocus_px=ranges.defocus_px.sample(rng),
+        sharpening=ranges.sharpening.sample(rng),
         shot_noise=ranges.shot_noise.sample(rng),
         read_noise=ranges.read_noise.sample(rng),
         jpeg_quality=round(ranges.jpeg_quality.sample(rng)),

@@ -38,7 +38,7 @@ def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
 
 def sample_cavity(
     rng: np.random.Generator, ranges: Ranges, site: Site, *, kind: str, turn_deg: float,
-    squareness: float = 2.0,
+    squareness: float = 2.0, slant: float = 0.0,
 ) -> DefectSpec:  # fmt: skip
     """Draw a cavity of some `kind`; pits and blowholes differ in outline and place only."""
     diameter = ranges.diameter_mm.sample(rng)
@@ -60,6 +60,7 @@ def sample_cavity(
             "squareness": squareness,
             "outline": ranges.ragged.sample(rng),
             "rubble": ranges.rubble.sample(rng),
+            "slant": slant,
         },
         points=lobes,
         seed=int(rng.integers(2**31)),
@@ -124,7 +125,9 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
     # What the floor sees of the mouth, and what the walls return.
     openness = 1 / (1 + 1.6 * depth / half)
     facet = np.clip(patches(u, v, 0.6 * grain, defect.seed + 1) - 0.9, 0, 1) * rubble
-    dark = values["darkness"] * np.clip(1 + 0.4 * rubble * lumps, 0.3, 2) + 0.25 * facet
+    # A floor that leans to one side returns more of the light there.
+    lean = 1 + values.get("slant", 0.0) * np.clip(2 * v / np.float32(size["width"]), -1, 1)
+    dark = lean * values["darkness"] * np.clip(1 + 0.4 * rubble * lumps, 0.3, 2) + 0.25 * facet
     return Profile(
         distance_mm=distance,
         half_width_mm=half.astype(np.float32),

@@ -57,7 +57,7 @@ OVERLAY_VALUES: dict[str, tuple[str, ...]] = {
 }
 _ANY = tuple(key for keys in OVERLAY_VALUES.values() for key in keys)
 FINISH_VALUES: dict[str, tuple[str, ...]] = {
-    "ground": (*_LINES, *_HELIX, *_TONE, *_ANY),
+    "ground": (*_LINES, "line_run_mm", *_HELIX, *_TONE, *_ANY),
     "brushed": (*_LINES, *_HELIX, "hair", "sheaf", "sheaf_mm", "blotch", "blotch_mm", *_ANY),
     "turned": (*_LINES, *_HELIX, "feed_mm", "feed_slope", *_TONE, *_ANY),
     "polished": (*_LINES, *_HELIX, "haze", "wave_mm", "wave_slope", "blotch", "blotch_mm", *_ANY),
