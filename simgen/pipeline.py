@@ -10,11 +10,12 @@ their surfaces, and the rendered view that several exposures share.
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from simgen.config import to_plain
 from simgen.config.render import RenderConfig
-from simgen.dataset.assets import OWN_LICENCE, Asset, require_licences
+from simgen.dataset.assets import Asset, require_licences, stated_licence
 from simgen.defects.kinds import KINDS, kind_module
 from simgen.defects.surface import SurfaceCache
 from simgen.label.annotation import Frame
@@ -58,11 +59,11 @@ def scene_assets(family: SceneFamily, ranges: Any) -> tuple[Asset, ...]:
     kinds = (
         Asset(
             path=f"defects/{kind}.py",
-            spdx=OWN_LICENCE,
+            spdx=stated_licence(Path(str(module.__file__))),
             source="a defect kind of the user's",
-            sha256=kind_module(kind).file_sha256,
+            sha256=module.file_sha256,
         )
-        for kind in own
+        for kind, module in ((kind, kind_module(kind)) for kind in own)
     )
     return (*files, *kinds)
 

@@ -20,14 +20,22 @@ def copy(flat_dataset, tmp_path):
 
 
 def edit_coco(folder, change):
-    """Change coco.json and its hash, so that only the record itself is wrong."""
+    """Change coco.json and every hash of it, so that only the record itself is wrong."""
     path, manifest_path = folder / "coco.json", folder / "manifest.json"
     coco = json.loads(path.read_text())
     change(coco)
     path.write_text(json.dumps(coco))
     manifest = json.loads(manifest_path.read_text())
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest["coco_sha256"] = manifest["files"]["coco.json"] = digest
+    known = manifest["files"]
+    replaced = {}
+    for name in ("coco.json", "SHA256SUMS", "croissant.json"):
+        text = (folder / name).read_text()
+        for old, new in replaced.items():
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        replaced[known[name]], known[name] = digest, digest
+    manifest["coco_sha256"] = known["coco.json"]
     del manifest["sha256"]
     manifest_path.write_bytes(sealed(manifest))
 

@@ -27,6 +27,7 @@ FLOW = [
     ("label",),
     ("dataset",),
     ("execute",),
+    ("export",),
     ("train",),
     ("evaluate",),
     ("report",),

@@ -246,8 +246,7 @@ def test_a_step_file_becomes_a_labelled_dataset_that_names_it(
     ]  # fmt: skip
     card = Path("made/card.md").read_text()
     assert (
-        f"`angle.step`: LicenseRef-Own, the part, as the config names it, SHA-256 `{digest}`"
-        in card
+        f"| `angle.step` | LicenseRef-Own | the part, as the config names it | `{digest}` |" in card
     )
     # The dataset is never continued with another part under the same name.
     (tmp_path / "angle.step").write_bytes(brackets["step"].read_bytes() + b"\n")

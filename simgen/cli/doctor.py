@@ -50,6 +50,7 @@ _EXTRAS = {
     "cad": ("cascadio", "xatlas"),
     "audit": ("embreex",),
     "photoreal": ("mitsuba",),
+    "export": ("pyarrow",),
     "cluster": ("ray", "submitit", "fsspec", "s3fs"),
     "dev": ("pytest", "hypothesis", "ruff", "mypy", "pre_commit", "embreex", "moto"),
 }

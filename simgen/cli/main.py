@@ -20,6 +20,7 @@ COMMANDS = {
     "replay": "one frame again from its stored scene, compared; or the scene as glTF",
     "check": "a dataset's integrity, label exactness and statistics",
     "diff": "what changed from one dataset to another",
+    "export": "a dataset as YOLO, COCO, WebDataset, Parquet or BOP, split by scene",
     "train": "one training run",
     "evaluate": "one report on real photographs",
     "experiment": "all arms and seeds of a comparison, with a report",

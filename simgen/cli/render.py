@@ -12,8 +12,8 @@ from simgen.execute.render import render_dataset
 HELP = """
 usage: python -m simgen render +scene=NAME [frames=48] [seed=0] [out=outputs/NAME] [key=value ...]
 
-Renders a labelled dataset: images, coco.json, card.md and contact_sheet.png in `out`. Run it
-again after an interruption and it renders only what is missing; with more frames, only the new
+Renders a labelled dataset: images, coco.json, card.md, croissant.json, SHA256SUMS and
+contact_sheet.png in `out`. Run it again after an interruption and it renders only what is missing; with more frames, only the new
 ones. Another config in the same `out` is refused.
 
   workers=0               processes, 0 for one a core; no image depends on it
@@ -23,6 +23,7 @@ ones. Another config in the same `out` is refused.
   views_per_scene=1       cameras on one settled scene; exposures_per_view=1
   labels.min_contrast=1   defects below it are erased from image and labels
   outputs.depth=true      16-bit PNG beside each image; outputs.normals, .instances, .poses too
+  dataset.parent=OLD dataset.version=1.1.0   the card lists what changed since
   renderer.allow_software=true   software OpenGL on a machine that has a GPU
 
 conf/render.yaml lists the keys of every scene, conf/scene/NAME.yaml those of one.

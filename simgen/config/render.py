@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from simgen.config.dataset import DatasetConfig
 from simgen.config.executor import ExecutorConfig, LocalConfig
 from simgen.config.parse import bounded, parse
 from simgen.errors import ConfigError
@@ -33,13 +34,32 @@ class LabelConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RendererConfig:
-    """Which renderer draws, and how. `supersample` is samples a pixel side."""
+class PathtraceConfig:
+    """How `pathtrace` draws; see docs/rendering.md.
 
-    name: Literal["raster"] = "raster"
+    `samples` a pixel, `part_samples` wherever a labelled part is in view: defects are on
+    them. `bounces` ends a path. `threads` is for one process, 0 for one a core.
+    """
+
+    samples: int = bounded(64, low=1, high=65536)
+    part_samples: int = bounded(128, low=1, high=65536)
+    bounces: int = bounded(6, low=1, high=64)
+    variant: Literal["auto", "cuda", "llvm", "scalar"] = "auto"
+    threads: int = bounded(1, low=0, high=1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RendererConfig:
+    """Which renderer draws, and how; `auto` is raster, or pathtrace where OpenGL is missing.
+
+    `supersample`, samples a pixel side, and `shadow_map` are raster's.
+    """
+
+    name: Literal["raster", "pathtrace", "auto"] = "raster"
     allow_software: bool = False
     supersample: int = bounded(2, low=1, high=4)
     shadow_map: int = bounded(768, low=128, high=8192)
+    pathtrace: PathtraceConfig = field(default_factory=PathtraceConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +74,6 @@ class OutputsConfig:
     instances: bool = False
     poses: bool = False
     depth_unit_mm: float = bounded(0.1, low=1e-4, high=100)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetConfig:
-    """What the dataset card says, and which licences of assets it accepts besides free ones."""
-
-    name: str = ""
-    licence: str = "CC0-1.0"
-    purpose: str = ""
-    allow_licences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

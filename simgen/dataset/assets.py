@@ -1,31 +1,25 @@
 """The manifest of shipped assets: where each comes from and under which licence."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from simgen.config import data_folder, parse
+from simgen.dataset.licences import OWN_LICENCE, Terms, is_limited, joined, terms_of
 from simgen.errors import AssetError, ConfigError
 
-# What a user states of a file that is theirs.
-OWN_LICENCE = "LicenseRef-Own"
-# SPDX identifiers of licences that allow any use of images made with the file.
-FREE_LICENCES = frozenset(
-    (
-        OWN_LICENCE,
-        *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "ISC", "MIT"),
-        *("CC-BY-2.0", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0", "CC0-1.0"),
-        *("CERN-OHL-P-2.0", "CERN-OHL-S-2.0", "CERN-OHL-W-2.0", "PDDL-1.0", "Unlicense"),
-        *("GPL-2.0-only", "GPL-2.0-or-later", "GPL-3.0-only", "GPL-3.0-or-later", "MPL-2.0"),
-    )
-)
+# Where a source file says under which licence it is, by the convention of SPDX.
+_STATED = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]{1,200})")
+_HEAD = 4_000
+_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """One file in `assets/`: its path there, licence (SPDX), origin and hash."""
+    """One file in `assets/`: its path there, licence (SPDX expression), origin and hash."""
 
     path: str
     spdx: str
@@ -42,7 +36,7 @@ def shipped_assets(folder: Path | None = None) -> dict[str, Asset]:
     path = (folder or data_folder("assets")) / "manifest.json"
     try:
         entries = json.loads(path.read_text())["assets"]
-        assets = [parse(Asset, entry, f"assets[{i}]") for i, entry in enumerate(entries)]
+        assets = [_asset(entry, f"assets[{i}]") for i, entry in enumerate(entries)]
     except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise AssetError(f"{path}: {error}; each asset needs path, spdx, source, sha256") from None
     return {asset.path: asset for asset in assets}
@@ -67,7 +61,7 @@ def assets_of(used: Iterable[str | Mapping[str, Any]]) -> list[Asset]:
                 )
             found.add(known[entry])
         else:
-            found.add(parse(Asset, entry, "assets"))
+            found.add(_asset(entry, "assets"))
     return sorted(found, key=lambda asset: (asset.path, asset.sha256))
 
 
@@ -86,6 +80,20 @@ def user_asset(path: str, *, spdx: str, source: str, sha256: str) -> Asset:
     return Asset(path=path, spdx=spdx, source=source, sha256=sha256)
 
 
+def stated_licence(path: Path) -> str:
+    """Return the licence that a source file states in its head, else the user's own.
+
+    Raises:
+        AssetError: The file cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            match = _STATED.search(file.read(_HEAD))
+    except OSError as error:
+        raise AssetError(f"{path}: {error.strerror}; put the file back") from None
+    return match.group(1).strip() if match else OWN_LICENCE
+
+
 def require_licences(assets: Iterable[Asset], allowed: Iterable[str]) -> None:
     """Check that all assets may be used for anything, or that their licence is allowed by name.
 
@@ -96,17 +104,32 @@ def require_licences(assets: Iterable[Asset], allowed: Iterable[str]) -> None:
     Raises:
         AssetError: A licence is unknown, or forbids commercial use or derived works.
     """
-    for asset in assets:
-        if asset.spdx in FREE_LICENCES or asset.spdx in allowed:
+    for asset, terms in terms_by_asset(assets, allowed):
+        if not terms.refused:
             continue
         if not asset.spdx:
             raise AssetError(
                 f"{asset.path}: has no licence; state its SPDX identifier, {OWN_LICENCE} if"
                 " it is yours"
             )
-        limited = {"NC", "ND"} & set(asset.spdx.upper().split("-"))
-        reason = "limits commercial use or derived works" if limited else "is not one we know"
-        raise AssetError(
-            f"{asset.path}: licence {asset.spdx!r} {reason}; use another file, or accept it"
-            f" by name: dataset.allow_licences=[{asset.spdx}]"
+        name = terms.refused[0][:_SHOWN]
+        of = "" if name == asset.spdx[:_SHOWN] else f" (of {asset.spdx[:_SHOWN]!r})"
+        reason = (
+            "limits commercial use or derived works" if is_limited(name) else "is not one we know"
         )
+        raise AssetError(
+            f"{asset.path}: licence {name!r}{of} {reason}; use another file, or accept it"
+            f" by name: dataset.allow_licences=[{name}]"
+        )
+
+
+def terms_by_asset(assets: Iterable[Asset], allowed: Iterable[str]) -> list[tuple[Asset, Terms]]:
+    """Return every asset with what its licence comes to; see `require_licences`."""
+    accepted = tuple(allowed)
+    return [(asset, terms_of(asset.spdx, accepted)) for asset in assets]
+
+
+def _asset(entry: Any, key: str) -> Asset:
+    if isinstance(entry, Mapping) and "spdx" in entry:
+        entry = {**entry, "spdx": joined(entry["spdx"])}
+    return parse(Asset, entry, key)

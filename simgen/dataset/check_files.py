@@ -7,7 +7,7 @@ from pathlib import Path
 
 from simgen.dataset.files import sha256_of
 from simgen.dataset.shards import CommittedShard, file_hashes, read_shard, shard_manifests
-from simgen.dataset.stored import NO_HASH, StoredManifest, inside
+from simgen.dataset.stored import NO_HASH, StoredManifest, inside, read_json
 from simgen.errors import DatasetError
 
 
@@ -29,6 +29,8 @@ def file_faults(folder: Path, manifest: StoredManifest) -> tuple[list[CommittedS
     expected = {"config.yaml": "", "card.md": "", **manifest.files}
     for name, sha256 in {**expected, "coco.json": manifest.coco_sha256}.items():
         faults += _file_fault(folder, name, sha256, where=name)
+    if "croissant.json" in manifest.files:
+        faults += _croissant_faults(folder, {**manifest.files, "coco.json": manifest.coco_sha256})
     if manifest.sha256 and _own_sha256(folder / "manifest.json") != manifest.sha256:
         faults.append(Fault(kind="file differs from its hash", where="manifest.json"))
     shards = []
@@ -54,6 +56,29 @@ def file_faults(folder: Path, manifest: StoredManifest) -> tuple[list[CommittedS
             faults.append(Fault(kind="shard was made with another config", where=where))
         faults += _shard_faults(shard, where)
     return shards, faults
+
+
+def _croissant_faults(folder: Path, known: dict[str, str]) -> Iterator[Fault]:
+    """Yield where croissant.json gives a file another hash than the file has.
+
+    Args:
+        folder: The dataset.
+        known: Hashes in the manifest, with which the files themselves were compared.
+    """
+    try:
+        page = read_json(inside(folder, "croissant.json"))
+    except DatasetError as error:
+        yield Fault(kind="file cannot be read", where=str(error))
+        return
+    listed = page.get("distribution") if isinstance(page, dict) else None
+    for entry in listed if isinstance(listed, list) else [None]:
+        if not isinstance(entry, dict):
+            yield Fault(kind="croissant.json is not as documented", where="distribution")
+        elif entry.get("@type") == "cr:FileObject":
+            name, sha256 = entry.get("contentUrl"), entry.get("sha256")
+            if not isinstance(name, str) or known.get(name, "") != sha256:
+                where = f"{str(name)[:80]!r}"
+                yield Fault(kind="croissant.json gives a file another hash", where=where)
 
 
 def _range_faults(shards: list[CommittedShard], manifest: StoredManifest) -> Iterator[Fault]:

@@ -80,7 +80,7 @@ def _pose_faults(
         return
     labelled = {}
     for item in objects:
-        if not isinstance(item, dict) or not _is_pose(item.get("camera_from_part")):
+        if not isinstance(item, dict) or not is_pose(item.get("camera_from_part")):
             yield "pose is no rotation and translation"
             return
         labelled[item.get("annotation_id")] = item.get("instance")
@@ -91,7 +91,8 @@ def _pose_faults(
             yield "pose names another instance than the mask's"
 
 
-def _is_pose(pose: Any) -> bool:
+def is_pose(pose: Any) -> bool:
+    """Return whether `pose` has a rotation `R`, row by row, and a translation `t_mm`."""
     if not isinstance(pose, dict):
         return False
     rotation, translation = pose.get("R"), pose.get("t_mm")

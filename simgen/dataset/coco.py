@@ -1,7 +1,7 @@
 """`coco.json`: one COCO file over all shards, written as a stream."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def write_coco(
     *,
     dataset: DatasetConfig,
     categories: tuple[tuple[str, str], ...],
+    on_label: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> dict[str, int]:
     """Assemble `coco.json` from the shards, holding one frame in memory at a time.
 
@@ -42,13 +43,14 @@ def write_coco(
         shards: In the order of their frames.
         dataset: Name and licence for `info`.
         categories: (name, supercategory); position + 1 is the category id.
+        on_label: Given every annotation as it is written.
 
     Raises:
         DatasetError: A shard cannot be read or the file cannot be written.
     """
     shards = list(shards)
     info = {"description": dataset.name, "contributor": "simgen"}
-    licence = {"id": 1, "name": dataset.licence, "url": _LICENCE_URLS.get(dataset.licence, "")}
+    licence = licence_record(dataset.licence)
     counts = {name: 0 for name, _ in categories}
     with replacing(path) as file:
         file.write(b'{"info":' + _compact(info) + b',\n"licenses":' + _compact([licence]))
@@ -61,10 +63,16 @@ def write_coco(
             for i, record in enumerate(records):
                 if key == "annotations":
                     counts[_category(record, categories)] += 1
+                    on_label(record)
                 file.write((b",\n" if i else b"\n") + _compact(record))
             file.write(b"]")
         file.write(b"}\n")
     return counts
+
+
+def licence_record(spdx: str) -> dict[str, Any]:
+    """Return COCO's licence of an SPDX identifier."""
+    return {"id": 1, "name": spdx, "url": _LICENCE_URLS.get(spdx, "")}
 
 
 def category_records(categories: tuple[tuple[str, str], ...]) -> list[dict[str, Any]]:

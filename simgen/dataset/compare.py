@@ -66,7 +66,7 @@ class Difference:
     """All that differs between two datasets.
 
     Attributes:
-        config, made_with, assets, categories: Changed keys.
+        config, made_with, assets, categories: Changed keys, see `ManifestChanges`.
         shifts: All names that both have, the largest certain difference first.
         only: Names that only the first, and only the second dataset has.
         first, second: The distributions themselves.
@@ -82,6 +82,34 @@ class Difference:
     second: Distributions
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestChanges:
+    """What two manifests tell of a difference, no shard read.
+
+    Attributes:
+        config, made_with, assets, categories: Changed keys.
+        labels: Changed numbers of labels by category, if both manifests count them.
+    """
+
+    config: tuple[Change, ...]
+    made_with: tuple[Change, ...]
+    assets: tuple[Change, ...]
+    categories: tuple[Change, ...]
+    labels: tuple[Change, ...]
+
+
+def compare_manifests(first: StoredManifest, second: StoredManifest) -> ManifestChanges:
+    """Compare what two manifests say of their datasets."""
+    counted = first.instances and second.instances
+    return ManifestChanges(
+        config=_changes(flat(first.config), flat(second.config)),
+        made_with=_changes(_made_with(first), _made_with(second)),
+        assets=_changes(_assets(first), _assets(second)),
+        categories=_changes(_categories(first), _categories(second)),
+        labels=_changes(first.instances, second.instances) if counted else (),
+    )
+
+
 def compare_datasets(first: Path, second: Path) -> Difference:
     """Compare two finished datasets.
 
@@ -94,11 +122,12 @@ def compare_datasets(first: Path, second: Path) -> Difference:
         for folder, manifest in ((first, a), (second, b))
     ]
     names = [{*v.numbers, *v.choices} for v in values]
+    changed = compare_manifests(a, b)
     return Difference(
-        config=_changes(flat(a.config), flat(b.config)),
-        made_with=_changes(_made_with(a), _made_with(b)),
-        assets=_changes(_assets(a), _assets(b)),
-        categories=_changes(_categories(a), _categories(b)),
+        config=changed.config,
+        made_with=changed.made_with,
+        assets=changed.assets,
+        categories=changed.categories,
         shifts=tuple(shifts(*values)),
         only=(tuple(sorted(names[0] - names[1])), tuple(sorted(names[1] - names[0]))),
         first=values[0],

@@ -8,6 +8,7 @@ from simgen.config.render import RenderConfig
 from simgen.dataset.coco import category_records
 from simgen.dataset.files import disk_errors
 from simgen.dataset.identity import config_differences, config_sha256, read_config, write_config
+from simgen.dataset.parent import read_parent
 from simgen.dataset.shards import (
     ShardRange,
     ShardStyle,
@@ -35,10 +36,12 @@ def prepare_dataset(
         folder: Where the dataset or its mirror is; default `config.out`.
 
     Raises:
-        ConfigError: `out` cannot be written, or holds more frames than asked for.
+        ConfigError: `out` cannot be written, or holds more frames than asked for, or
+            `dataset.parent` is no finished dataset.
         DatasetError: `out` holds something else, or a dataset of another config.
     """
     out = folder or Path(config.out)
+    read_parent(config)
     _require_ours(out)
     _require_writable(out)
     sweep_attempts(out)

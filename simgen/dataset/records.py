@@ -121,7 +121,7 @@ def polygons_of(mask: np.ndarray) -> list[list[float]]:
     outlines, _ = cv2.findContours(double, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     result = []
     for outline in outlines:
-        corners = _corners((outline[:, 0, :] + 1) // 2)
+        corners = outline_corners((outline[:, 0, :] + 1) // 2)
         result.append([float(v) for v in corners.reshape(-1)])
     return result
 
@@ -131,7 +131,8 @@ def json_line(record: dict[str, Any]) -> bytes:
     return (json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n").encode()
 
 
-def _corners(points: np.ndarray) -> np.ndarray:
+def outline_corners(points: np.ndarray) -> np.ndarray:
+    """Return a closed outline, shape (N, 2), without points straight between their neighbours."""
     moved = (points != np.roll(points, 1, axis=0)).any(axis=1)
     points = points[moved]
     before, after = points - np.roll(points, 1, axis=0), np.roll(points, -1, axis=0) - points

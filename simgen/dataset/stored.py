@@ -64,6 +64,8 @@ class StoredManifest:
     files: dict[str, str] = field(default_factory=dict)
     licence: str = ""
     purpose: str = ""
+    version: str = ""
+    instances: dict[str, int] = field(default_factory=dict)
     erased: dict[str, int] = field(default_factory=dict)
     made_with: tuple[dict[str, Any], ...] = ()
     assets: tuple[dict[str, Any], ...] = ()
@@ -81,7 +83,15 @@ def read_manifest(out: Path) -> StoredManifest:
             raise DatasetError(
                 f"{out}: holds no finished dataset; name a folder that render has written"
             )
-    plain = read_json(path)
+    return parse_manifest(read_json(path), path)
+
+
+def parse_manifest(plain: Any, path: Path) -> StoredManifest:
+    """Return the manifest that `path` holds as JSON.
+
+    Raises:
+        DatasetError: It lacks a field or holds one of another kind.
+    """
     if isinstance(plain, dict):
         for key, kind in (("shards", StoredShard), ("categories", StoredCategory)):
             if isinstance(plain.get(key), list):
