@@ -23,8 +23,9 @@ from simgen.label.contrast import RING_PX
 from simgen.label.frame import View, make_frame, nearest_mask, twin_windows
 from simgen.label.masks import merged, view_masks
 from simgen.render.buffers import Window
+from simgen.render.choose import open_renderer
 from simgen.render.projection import require_fine_texels
-from simgen.render.raster import Raster
+from simgen.render.renderer import Renderer
 from simgen.sampling import FrameIndex, Streams
 from simgen.scene.family import SceneFamily, load_family, parse_ranges
 from simgen.scene.spec import ObjectSpec, SceneSpec, SensorSpec, content_hash
@@ -83,13 +84,13 @@ class SceneRenderer:
 
     def __init__(self, config: RenderConfig):
         self.config = config
-        self.renderer = Raster(config.renderer)
+        self.renderer = open_renderer(config.renderer)
         self._surfaces = SurfaceCache()
         self._view: tuple[str, View] | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return the renderer's name and its driver's strings."""
-        return {"name": self.config.renderer.name, **dataclasses.asdict(self.renderer.device)}
+        return self.renderer.facts()
 
     def close(self) -> None:
         """Release the renderer."""
@@ -155,7 +156,7 @@ class FrameRenderer:
 
 
 def render_view(
-    renderer: Raster,
+    renderer: Renderer,
     scene: SceneSpec,
     config: RenderConfig,
     lap: Callable[[str], None] = lambda stage: None,

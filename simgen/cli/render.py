@@ -24,6 +24,7 @@ ones. Another config in the same `out` is refused.
   labels.min_contrast=1   defects below it are erased from image and labels
   outputs.depth=true      16-bit PNG beside each image; outputs.normals, .instances, .poses too
   dataset.parent=OLD dataset.version=1.1.0   the card lists what changed since
+  renderer=pathtrace      Mitsuba 3; auto: where OpenGL is missing; docs/rendering.md
   renderer.allow_software=true   software OpenGL on a machine that has a GPU
 
 conf/render.yaml lists the keys of every scene, conf/scene/NAME.yaml those of one.

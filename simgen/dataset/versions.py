@@ -11,7 +11,7 @@ from simgen.dataset.files import sha256_of
 
 _PACKAGES = (
     *("numpy", "scipy", "pybullet", "moderngl", "trimesh", "manifold3d", "xatlas", "cascadio"),
-    *("pillow", "pycocotools"),
+    *("pillow", "pycocotools", "mitsuba", "drjit"),
 )
 _CPU_FEATURES = ("sse4_2", "avx", "avx2", "fma", "avx512f", "asimd", "sve")
 

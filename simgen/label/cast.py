@@ -49,7 +49,7 @@ def pixel_directions(camera: CameraSpec, window: Window) -> np.ndarray:
 
 
 class CastScene:
-    """A scene that answers label passes by rays, as `label.masks.LabelSource` asks for them.
+    """A scene that answers for label passes by rays: a `render.renderer.LabelSource`.
 
     Args:
         scene: The settled scene; its camera may have distortion.

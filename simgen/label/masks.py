@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -11,17 +10,8 @@ from simgen.defects.bodies import body_reach
 from simgen.defects.kinds import has_body, module_of, reshapes
 from simgen.defects.profile import reach_of, surface_points
 from simgen.render.buffers import LabelBuffers, Window
+from simgen.render.renderer import LabelSource
 from simgen.scene.spec import CameraSpec, DefectSpec, ObjectSpec, SceneSpec
-
-
-class LabelSource(Protocol):
-    """What label passes are asked of; `render.raster.RasterScene` is one."""
-
-    def labels(self, *, clean: bool = False, window: Window | None = None) -> LabelBuffers: ...
-
-    def alone(self, k: int, *, clean: bool, window: Window) -> LabelBuffers: ...
-
-    def window_of(self, k: int) -> Window: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,11 +22,16 @@ class Device:
     software: bool
 
 
+class NoContextError(RenderError):
+    """EGL or its driver is missing: OpenGL cannot draw here at all."""
+
+
 def open_context() -> moderngl.Context:
     """Return a standalone EGL context, on the GPU that CUDA_VISIBLE_DEVICES names first.
 
     Raises:
-        RenderError: EGL or its driver is missing, or does not show that GPU.
+        NoContextError: EGL or its driver is missing.
+        RenderError: EGL does not show that GPU.
     """
     # Read by llvmpipe when the context is made: one process a core beats many threads.
     os.environ.setdefault("LP_NUM_THREADS", "1")
@@ -40,7 +45,7 @@ def open_context() -> moderngl.Context:
             **({} if device is None else {"device_index": device}),
         )
     except Exception as error:
-        raise RenderError(
+        raise NoContextError(
             f"renderer: no OpenGL context over EGL ({error}); "
             "run scripts/setup_system.sh, then python -m simgen doctor"
         ) from None

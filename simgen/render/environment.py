@@ -28,7 +28,7 @@ def prefiltered(spec: EnvironmentSpec) -> np.ndarray:
     for level in range(ROUGHNESS_LEVELS):
         roughness = (level / (ROUGHNESS_LEVELS - 1)) ** 2
         # The mirror direction turns twice as far as the microfacet.
-        layers.append(_radiance(spec, directions, blur_rad=1.1 * roughness + 0.01))
+        layers.append(radiance(spec, directions, blur_rad=1.1 * roughness + 0.01))
     irradiance = cosine @ layers[0].reshape(-1, 3)
     layers.append(_enlarge(irradiance.reshape(HEIGHT // 4, WIDTH // 4, 3)))
     return np.stack(layers).astype(np.float32)
@@ -53,7 +53,8 @@ def _sphere() -> tuple[np.ndarray, np.ndarray]:
     return directions, cosine
 
 
-def _radiance(spec: EnvironmentSpec, directions: np.ndarray, blur_rad: float) -> np.ndarray:
+def radiance(spec: EnvironmentSpec, directions: np.ndarray, blur_rad: float) -> np.ndarray:
+    """Return the radiance from unit directions (..., 3), rotation and intensity left out."""
     height = directions[..., 2:3]
     wide = np.hypot(0.25, blur_rad)
     up = 0.5 * (1 + erf(height / np.float32(wide * np.sqrt(2))))

@@ -1,8 +1,9 @@
 """The default renderer: OpenGL through moderngl, a label pass and a linear HDR colour pass."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import moderngl
 import numpy as np
@@ -56,6 +57,10 @@ class Raster:
             for name in ("edges", "keep_edges", "resolve", "background")
         }
         self._targets: dict[tuple[int, int], Targets] = {}
+
+    def facts(self) -> dict[str, Any]:
+        """Return the driver's strings."""
+        return {"name": "raster", **asdict(self.device)}
 
     def open(
         self, scene: SceneSpec, pairs: Sequence[SurfacePair]
