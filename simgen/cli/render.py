@@ -13,8 +13,8 @@ HELP = """
 usage: python -m simgen render +scene=NAME [frames=48] [seed=0] [out=outputs/NAME] [key=value ...]
 
 Renders a labelled dataset: images, coco.json, card.md, croissant.json, SHA256SUMS and
-contact_sheet.png in `out`. Run it again after an interruption and it renders only what is missing; with more frames, only the new
-ones. Another config in the same `out` is refused.
+contact_sheet.png in `out`. Run it again after an interruption and it renders only what is
+missing; with more frames, only the new ones. Another config in the same `out` is refused.
 
   workers=0               processes, 0 for one a core; no image depends on it
   executor=local          or ray, slurm: workers on a cluster; docs/cluster.md says how
