@@ -50,6 +50,7 @@ class TileSize:
     weight: float = bounded(low=0)
     width_mm: Distribution = bounded(above=0)
     length_mm: Distribution = bounded(above=0)
+    radius_over_width: Distribution = bounded(above=0.52)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,6 @@ class TileRanges:
     """The tile's shape and its ground surface."""
 
     sizes: dict[str, TileSize]
-    radius_over_width: Distribution = bounded(above=0.52)
     thickness_mm: Distribution = bounded(above=0)
     bevel_mm: Distribution = bounded(above=0)
     texel_mm: float = bounded(above=0)
@@ -174,7 +174,7 @@ def sample_shape(rng: np.random.Generator, ranges: TileRanges) -> ShapeSpec:
     size = ranges.sizes[names[int(rng.choice(len(names), p=weights / weights.sum()))]]
     width, length = size.width_mm.sample(rng), size.length_mm.sample(rng)
     thickness = ranges.thickness_mm.sample(rng)
-    radius = max(width * ranges.radius_over_width.sample(rng), width / 1.9 + thickness)
+    radius = max(width * size.radius_over_width.sample(rng), width / 1.9 + thickness)
     return ShapeSpec(
         kind="arc_tile",
         size_mm={

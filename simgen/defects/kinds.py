@@ -153,6 +153,14 @@ def moves_mesh(defect: DefectSpec) -> bool:
     return bool(getattr(module_of(defect), "MOVES_MESH", False))
 
 
+def found_by_absence(defect: DefectSpec) -> bool:
+    """Return whether a kind may look just like its surroundings and be seen all the same.
+
+    Where a hole should be and is none, nothing stands out.
+    """
+    return bool(getattr(module_of(defect), "FOUND_BY_ABSENCE", False))
+
+
 def reshapes(defect: DefectSpec) -> bool:
     """Return whether a part with the defect has another shape than its clean twin."""
     return has_body(defect) or moves_mesh(defect)

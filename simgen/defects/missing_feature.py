@@ -19,6 +19,8 @@ from simgen.sampling import Distribution, LogUniform, Uniform
 from simgen.scene.spec import DefectSpec
 
 PLACEMENT = Placement(edge_mm=(0.0, float("inf")), on_feature=True)
+# A plug looks like the face around it: what tells is that the hole is not there.
+FOUND_BY_ABSENCE = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

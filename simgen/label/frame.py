@@ -8,7 +8,7 @@ import numpy as np
 
 from simgen.config.render import LabelConfig
 from simgen.defects.displace import pressed_normals
-from simgen.defects.kinds import has_body, moves_mesh
+from simgen.defects.kinds import found_by_absence, has_body, moves_mesh
 from simgen.label.annotation import Annotation, Frame, FrameGeometry
 from simgen.label.contrast import (
     findable,
@@ -20,7 +20,7 @@ from simgen.label.contrast import (
 from simgen.label.masks import DefectMask, ViewMasks
 from simgen.render.buffers import LabelBuffers, Window
 from simgen.sampling import FrameIndex
-from simgen.scene.spec import CameraSpec, DefectSpec, SceneSpec, SensorSpec
+from simgen.scene.spec import DefectSpec, SceneSpec, SensorSpec
 from simgen.sensor import develop, luminance, metered, noise_field, quantize
 
 # Mip levels and blur carry a defect a little beyond its outline; the shadow of a broken
@@ -98,7 +98,7 @@ def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelCon
     noise = noise_field(sensor, crop[3], crop[2])
     linear, ids = view.linear, view.masks.ids
     depth, normal = view.masks.seen.depth_mm, shape_normals(scene, view.masks.seen)
-    contrasts, erased = _contrasts(view, camera, sensor, noise, config.min_contrast)
+    contrasts, erased = _contrasts(view, scene, sensor, noise, config.min_contrast)
     if erased:
         linear, ids = linear.copy(), ids.copy()
         gone = np.isin(view.owner, list(erased))
@@ -166,9 +166,10 @@ def shape_normals(scene: SceneSpec, seen: LabelBuffers) -> np.ndarray:
 
 
 def _contrasts(
-    view: View, camera: CameraSpec, sensor: SensorSpec, noise: np.ndarray, least: float
+    view: View, scene: SceneSpec, sensor: SensorSpec, noise: np.ndarray, least: float
 ) -> tuple[dict[int, float], set[int]]:
     """Return the contrast of each defect seen within the crop, and which are too faint."""
+    camera = scene.camera
     crop = sensor.crop or (0, 0, camera.width, camera.height)
     x0, y0 = max(view.window.x0, crop[0]), max(view.window.y0, crop[1])
     x1 = min(view.window.x1, crop[0] + crop[2])
@@ -201,7 +202,8 @@ def _contrasts(
         contrasts[k] = twin_contrast(mask, face, y, y_clean, y_noisy)
         # What a defect leaves of its part; a body that lies on it belongs to neither side.
         around = face & (view.masks.ids[in_view] == defect.object + 1)
-        surroundings = stands_out(mask, around, y, y_noisy)
+        absent = any(found_by_absence(spec) for spec in _specs(scene, defect))
+        surroundings = np.inf if absent else stands_out(mask, around, y, y_noisy)
         if findable(contrasts[k], surroundings, int(mask.sum())) < least:
             erased.add(k)
     return contrasts, erased
