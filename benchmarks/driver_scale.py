@@ -1,14 +1,13 @@
-"""Memory and speed of the driver by number of frames, and of a worker by frames rendered.
+"""Memory and speed of the driver by number of frames.
 
-Usage: python benchmarks/driver_scale.py [--frames 10000 100000 1000000]
-       python benchmarks/driver_scale.py --workers 2 --folder /dev/shm [--frames ...]
-       python benchmarks/driver_scale.py --real 2000 [--scene magnetic_tile] [overrides ...]
+Usage: python benchmarks/driver_scale.py [--frames 10000 100000 1000000] [--shard-size 12]
+       python benchmarks/driver_scale.py --workers 2 --folder /dev/shm --shard-size 500
 
 The first form is the driver alone: a null executor answers every shard at once. In the second,
-worker processes with a null renderer write and commit shards of tiny images, which the driver
-lists afterwards. Both print frames a second, what a frame costs the driver, and the driver's
-largest resident memory above that at its start. The third renders real frames in one process,
-as a worker does, and prints its memory every 200 frames.
+worker processes with a null renderer write and commit shards of tiny images. Both print frames a
+second, what a frame costs the driver, and the driver's largest resident memory above that at its
+start while shards are rendered; the second also when it then lists what is committed, as a driver
+does at its start and end.
 """
 
 import argparse
@@ -22,25 +21,24 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from simgen import pipeline
-from simgen.config import compose, to_plain
+from simgen.config import to_plain
 from simgen.config.render import RenderConfig, parse_render
 from simgen.dataset import ShardRange, committed_ranges, missing_shards, prepare_dataset
 from simgen.execute.driver import FrameCount, ShardExecutor, run_shards
 from simgen.execute.local import LocalExecutor
-from simgen.execute.worker import Job, return_memory
+from simgen.execute.worker import Job
 from simgen.label.annotation import Frame
 from simgen.scene.spec import CameraSpec, EnvironmentSpec, PoseSpec, SceneSpec, SensorSpec
 
 _MIB = 2**20
-_EVERY_FRAMES = 200
 
 
 class NullRenderer:
@@ -98,6 +96,16 @@ class NullExecutor:
         """Nothing to stop."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What the driver took for all frames; memory is above that at the start."""
+
+    seconds: float
+    cpu_s: float
+    held_bytes: int
+    listed_bytes: int | None = None
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -105,22 +113,18 @@ def main() -> None:
     parser.add_argument("--shard-size", type=int, default=12)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--folder", default=None)
-    parser.add_argument("--real", type=int, default=0)
-    parser.add_argument("--scene", default="magnetic_tile")
-    parser.add_argument("overrides", nargs="*", help="of the scene, with --real")
     args = parser.parse_args()
-    if args.real:
-        _worker_memory(args.scene, args.real, args.overrides)
-        return
-    print("frames     frames/s   driver us/frame   driver MiB")
+    print("frames     frames/s   driver us/frame   driver MiB   listed MiB")
     for frames in args.frames:
         with tempfile.TemporaryDirectory(prefix="simgen-scale-", dir=args.folder) as folder:
-            seconds, cpu, memory = _drive(Path(folder), frames, args.shard_size, args.workers)
-        rate, each = frames / seconds, cpu / frames * 1e6
-        print(f"{frames:<10} {rate:<10.0f} {each:<17.2f} {memory / _MIB:.1f}", flush=True)
+            seen = _drive(Path(folder), frames, args.shard_size, args.workers)
+        rate, each = frames / seen.seconds, seen.cpu_s / frames * 1e6
+        listed = f"{seen.listed_bytes / _MIB:.1f}" if seen.listed_bytes is not None else "-"
+        held = seen.held_bytes / _MIB
+        print(f"{frames:<10} {rate:<10.0f} {each:<17.2f} {held:<12.1f} {listed}", flush=True)
 
 
-def _drive(folder: Path, frames: int, shard_size: int, workers: int) -> tuple[float, float, int]:
+def _drive(folder: Path, frames: int, shard_size: int, workers: int) -> _Seen:
     config = parse_render(
         {
             "scene": {"name": "null"},
@@ -135,35 +139,37 @@ def _drive(folder: Path, frames: int, shard_size: int, workers: int) -> tuple[fl
     prepare_dataset(config, ())
     job = Job(config=to_plain(config), categories=(), renderer="driver_scale:NullRenderer")
     with _Every(1.0, lambda: _remove_images(Path(config.out))):
-        measured = _measure(LocalExecutor(job, workers=workers, recycle_shards=100), config)
-    committed = committed_ranges(Path(config.out))
+        seen = _measure(LocalExecutor(job, workers=workers, recycle_shards=100), config)
+    before = resident_bytes(os.getpid())
+    with _Highest() as highest:
+        committed = committed_ranges(Path(config.out))
+        list(missing_shards(committed, frames=frames, shard_size=shard_size))
     assert sum(len(done) for done in committed) == frames
-    return measured
+    return replace(seen, listed_bytes=highest.bytes - before)
 
 
-def _measure(executor: ShardExecutor, config: RenderConfig) -> tuple[float, float, int]:
-    """Return seconds, CPU-seconds and bytes that the driver takes for all frames."""
+def _measure(executor: ShardExecutor, config: RenderConfig) -> _Seen:
+    """Run all frames with the driver."""
     gc.collect()
-    before, started, cpu = _resident(os.getpid()), time.monotonic(), time.process_time()
-    counted, highest = 0, before
+    before, started, cpu = resident_bytes(os.getpid()), time.monotonic(), time.process_time()
+    counted = 0
 
     def count(number: int) -> None:
         nonlocal counted
         counted += number
 
-    def look() -> None:
-        nonlocal highest
-        highest = max(highest, _resident(os.getpid()))
-
     try:
         missing = missing_shards([], frames=config.frames, shard_size=config.shard_size)
-        with _Every(0.05, look):
+        with _Highest() as highest:
             run_shards(executor, missing, on_frames=count)
     finally:
         executor.close()
     assert counted == config.frames
-    seconds = time.monotonic() - started
-    return seconds, time.process_time() - cpu, highest - before
+    return _Seen(
+        seconds=time.monotonic() - started,
+        cpu_s=time.process_time() - cpu,
+        held_bytes=highest.bytes - before,
+    )
 
 
 class _Every:
@@ -187,6 +193,21 @@ class _Every:
         self._call()
 
 
+class _Highest(_Every):
+    """The largest resident memory of this process while the block runs."""
+
+    def __init__(self) -> None:
+        super().__init__(0.05, self._look)
+        self.bytes = resident_bytes(os.getpid())
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
+
+    def _look(self) -> None:
+        self.bytes = max(self.bytes, resident_bytes(os.getpid()))
+
+
 def _remove_images(out: Path) -> None:
     """Make room: a million files fill what they are measured in. Manifests stay."""
     for folder in (out / "shards").glob("[0-9]*"):
@@ -194,21 +215,8 @@ def _remove_images(out: Path) -> None:
         (folder / "frames.jsonl").unlink(missing_ok=True)
 
 
-def _worker_memory(scene: str, frames: int, overrides: list[str]) -> None:
-    small = ["image.width=64", "image.height=64", "renderer.supersample=1"]
-    config = parse_render(compose("render", [f"+scene={scene}", *small, *overrides]))
-    renderer = pipeline.FrameRenderer(config)
-    print("frames     resident MiB")
-    for number in range(frames):
-        renderer.frame(number)
-        if (number + 1) % config.shard_size == 0:
-            return_memory()
-        if (number + 1) % _EVERY_FRAMES == 0:
-            print(f"{number + 1:<10} {_resident(os.getpid()) / _MIB:.1f}", flush=True)
-    renderer.close()
-
-
-def _resident(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process has in RAM now."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -99,6 +101,7 @@ def slurm_cluster(folder):
         )
         yield conf
     finally:
+        _end_jobs(conf, environment)
         for daemon in reversed(daemons):
             daemon.terminate()
         for daemon in reversed(daemons):
@@ -107,6 +110,29 @@ def slurm_cluster(folder):
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+
+
+def _end_jobs(conf, environment):
+    """Cancel what still runs on this cluster, and kill what outlives that."""
+    asked = {"env": environment, "capture_output": True, "text": True, "timeout": 30}
+    deadline = time.monotonic() + 15
+    try:
+        while subprocess.run(["squeue", "--noheader"], **asked).stdout.strip():
+            subprocess.run(["scancel", "--user=root"], **asked)
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.3)
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    # A job's processes carry the path of this cluster's configuration, and nobody else's do.
+    mark = f"SLURM_CONF={conf}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "environ").read_bytes().split(b"\0")
+            if mark in words and any(w.startswith(b"SLURM_JOB_ID=") for w in words):
+                os.kill(int(process.name), signal.SIGKILL)
+        except (OSError, ValueError):
+            continue
 
 
 def _wait_for(condition, what, folder):
