@@ -39,7 +39,7 @@ def sample_support(
             kind="bench",
             # Never so thin that what falls could pass through it between two steps.
             size_mm={"length": 840.0 * scale, "width": 840.0 * scale, "thickness": 20.0},
-            texel_mm=1.8 * scale,
+            texel_mm=2.2 * scale,
         ),
         finish=sample_finish(rng, ranges.bench, (1.0, 0.0, 0.0)),
         body="fixed",
@@ -60,7 +60,7 @@ def sample_support(
                 "wall": TRAY_SHEET_MM,
                 "floor": TRAY_SHEET_MM,
             },
-            texel_mm=0.8 * scale,
+            texel_mm=1.0 * scale,
         ),
         finish=sample_finish(rng, ranges.tray, (1.0, 0.0, 0.0)),
         body="fixed",
