@@ -80,7 +80,8 @@ class RayExecutor:
 
     def close(self) -> None:
         """Cancel what is left and leave the cluster."""
-        for ref in self._refs.values():
+        # Ray's threads take out what ends meanwhile.
+        for ref in list(self._refs.values()):
             try:
                 self._ray.cancel(ref, force=True)
             except (self._ray.exceptions.RayError, ValueError):
