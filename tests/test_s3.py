@@ -42,6 +42,8 @@ def s3(server, monkeypatch, tmp_path):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tempfile.tempdir", None)
+    # What other tests opened is kept by its arguments, among which the endpoint is not.
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
     fs = fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
     if fs.exists(BUCKET):
         fs.rm(BUCKET, recursive=True)
