@@ -180,8 +180,9 @@ class _Every:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -199,10 +200,6 @@ class _Highest(_Every):
     def __init__(self) -> None:
         super().__init__(0.05, self._look)
         self.bytes = resident_bytes(os.getpid())
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        return self
 
     def _look(self) -> None:
         self.bytes = max(self.bytes, resident_bytes(os.getpid()))

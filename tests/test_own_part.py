@@ -38,7 +38,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forget() -> None:
     """Forget what this process holds in memory."""
-    build._build_cached.cache_clear()
+    build._meshes.clear()
     file_part._held.cache_clear()
 
 

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from simgen.parts import build
 from simgen.parts.build import build_mesh
 from simgen.parts.mesh import PartMesh
 from simgen.parts.sites import pick_site, surface_tangent
 from simgen.parts.texels import FAR_MM
-from simgen.scene.spec import ShapeSpec
+from simgen.scene.spec import ShapeSpec, to_json
 
 PLATE = {"length": 60.0, "width": 40.0, "thickness": 5.0}
 TILE = {"radius": 40.0, "width": 30.0, "length": 40.0, "thickness": 5.0}
@@ -161,3 +162,23 @@ def test_no_place_is_none_and_a_predicate_narrows():
 def test_a_tangent_along_the_normal_falls_back():
     np.testing.assert_allclose(surface_tangent(np.array([0, 1.0, 0]), (0, 1, 0)), [1, 0, 0])
     np.testing.assert_allclose(surface_tangent(np.array([1.0, 0, 0]), (1, 0, 0)), [0, 1, 0])
+
+
+def test_texel_tables_are_kept_up_to_a_limit_and_come_back_as_they_were():
+    texts = [
+        to_json(ShapeSpec(kind="sphere", size_mm={"radius": radius}, texel_mm=0.5))
+        for radius in (4.0, 5.0, 6.0, 7.0)
+    ]
+    meshes = build._Meshes(most=3, most_table_bytes=0)
+    first = meshes.get(texts[0])
+    before = first.texels
+    assert first.texels_bytes() > 0
+    # The one asked for last keeps its table, whatever the limit.
+    assert meshes.get(texts[0]) is first and first.texels is before
+    second = meshes.get(texts[1])
+    assert first.texels_bytes() == 0
+    np.testing.assert_array_equal(first.texels.positions_mm, before.positions_mm)
+    for text in texts[2:]:
+        meshes.get(text)
+    # Of meshes the last few are kept.
+    assert meshes.get(texts[1]) is second and meshes.get(texts[0]) is not first

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -59,7 +58,7 @@ def build_mesh(shape: ShapeSpec) -> PartMesh:
             file is missing, has changed or makes no part.
     """
     check_shape(shape)
-    return _build_cached(to_json(shape))
+    return _meshes.get(to_json(shape))
 
 
 def check_shape(shape: ShapeSpec) -> None:
@@ -127,9 +126,40 @@ def join(charts: Sequence[Chart], texel_mm: float) -> PartMesh:
     return mesh
 
 
-# Few: a mesh keeps its texel table, which may weigh 30 MB.
-@lru_cache(maxsize=24)
-def _build_cached(text: str) -> PartMesh:
+class _Meshes:
+    """The last meshes that were asked for, by their spec; of fewer, the texel tables.
+
+    A table may weigh 40 MB, and where every part has a size of its own hardly any is used
+    by two scenes: by number of meshes a worker would keep a gigabyte of them.
+    """
+
+    def __init__(self, *, most: int, most_table_bytes: int) -> None:
+        self._most, self._most_table_bytes = most, most_table_bytes
+        self._by_text: dict[str, PartMesh] = {}
+
+    def get(self, text: str) -> PartMesh:
+        """Return the mesh of a spec, built if need be."""
+        mesh = self._by_text.pop(text, None) or _built(text)
+        # Its own table may come any moment: the limit is for the others.
+        held = 0
+        for other in reversed(self._by_text.values()):
+            held += other.texels_bytes()
+            if held > self._most_table_bytes:
+                other.free_texels()
+        while len(self._by_text) >= self._most:
+            self._by_text.pop(next(iter(self._by_text)))
+        self._by_text[text] = mesh
+        return mesh
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._by_text.clear()
+
+
+_meshes = _Meshes(most=24, most_table_bytes=256 * 2**20)
+
+
+def _built(text: str) -> PartMesh:
     plain = json.loads(text)
     kind, size, texel_mm = plain["kind"], plain["size_mm"], plain["texel_mm"]
     if plain["file"] is not None:

@@ -1,6 +1,6 @@
 """PartMesh: a triangle mesh with an isometric texture atlas, and the table of its texels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal
 
@@ -114,6 +114,16 @@ class PartMesh:
         from simgen.parts.texels import texel_table
 
         return texel_table(self)
+
+    def texels_bytes(self) -> int:
+        """Return the memory of the texel table, 0 while there is none."""
+        table = self.__dict__.get("texels")
+        columns = () if table is None else (getattr(table, f.name) for f in fields(table))
+        return sum(column.nbytes for column in columns)
+
+    def free_texels(self) -> None:
+        """Free the texel table; whoever asks for it next builds it again."""
+        self.__dict__.pop("texels", None)
 
 
 def number_points(positions: np.ndarray) -> np.ndarray:
