@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from reaper import descendants
+
 TESTS = Path(__file__).parent
 
 
@@ -16,21 +18,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def members(session):
-    """Ids of the processes in a session that are not dead."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            state, *fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[2]) == session and state not in "ZX":
-            found.append(int(folder.name))
-    return found
 
 
 class Node:
@@ -47,12 +34,18 @@ class Node:
         ray = Path(sys.executable).parent / "ray"
         command = [ray, "start", "--block", f"--num-cpus={cpus}", *arguments]
         command += ["--object-store-memory=80000000", "--disable-usage-stats"]
-        self._process = subprocess.Popen(
-            command, env=environment, stdout=self._log, stderr=self._log, start_new_session=True
+        # All of a node's processes stay below the reaper, and end with it.
+        self._reaper = subprocess.Popen(
+            [sys.executable, TESTS / "reaper.py", *command],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
         )
 
     def signal(self, number):
-        for pid in members(self._process.pid):
+        for pid in descendants(self._reaper.pid):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
@@ -60,14 +53,14 @@ class Node:
 
     def workers(self):
         """Ids of the processes that render on this node."""
-        names = {pid: _command(pid) for pid in members(self._process.pid)}
+        names = {pid: _command(pid) for pid in descendants(self._reaper.pid)}
         return [pid for pid, name in names.items() if name.startswith("ray::")]
 
     def end(self):
         """Kill every process of the node and wait until it is gone."""
         self.signal(signal.SIGKILL)
-        self._process.wait(timeout=30)
-        _wait_for(lambda: not members(self._process.pid), "the end of a node")
+        self._reaper.stdin.close()
+        self._reaper.wait(timeout=60)
         self._log.close()
 
 
@@ -79,12 +72,12 @@ def _command(pid):
 
 
 @contextmanager
-def ray_cluster(folder, nodes, cpus=1):
-    """Start nodes, the first of them the head; yield (address, nodes)."""
+def ray_cluster(folder, nodes, cpus=1, gpus=0):
+    """Start nodes, the first of them the head; yield (address, nodes). Their GPUs need not be."""
     port = free_port()
     address = f"127.0.0.1:{port}"
-    temporary = f"--temp-dir={folder}"
-    head = ["--head", f"--port={port}", "--include-dashboard=false", temporary]
+    has = f"--num-gpus={gpus}"
+    head = ["--head", f"--port={port}", "--include-dashboard=false", has, f"--temp-dir={folder}"]
     started = [Node(head, folder, "0", cpus)]
     try:
         _wait_for(lambda: _listens(port), "the head node")
@@ -92,7 +85,7 @@ def ray_cluster(folder, nodes, cpus=1):
         for i in range(1, nodes):
             # Nodes that start at the same time would choose the same names for their sockets.
             _wait_for(lambda n=i: len(list(sockets.glob("raylet*"))) == n, f"node {i - 1}")
-            started.append(Node([f"--address={address}"], folder, str(i), cpus))
+            started.append(Node([f"--address={address}", has], folder, str(i), cpus))
         yield address, started
     finally:
         for node in reversed(started):

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
+REAPER = Path(__file__).parent / "reaper.py"
 DAEMONS = ("munged", "slurmctld", "slurmd")
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
@@ -78,9 +79,19 @@ def slurm_cluster(folder):
     daemons = []
 
     def start(*command):
+        # Steps of jobs leave their daemon's process tree and outlive it; the reaper ends them
+        # with it, even if these tests are killed.
         with (folder / f"{command[0]}.out").open("wb") as log:
             daemons.append(
-                subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
+                subprocess.Popen(
+                    [sys.executable, REAPER, *command],
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    cwd=folder,
+                    start_new_session=True,
+                )
             )
 
     try:
@@ -101,38 +112,10 @@ def slurm_cluster(folder):
         )
         yield conf
     finally:
-        _end_jobs(conf, environment)
         for daemon in reversed(daemons):
-            daemon.terminate()
+            daemon.stdin.close()
         for daemon in reversed(daemons):
-            try:
-                daemon.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-                daemon.wait()
-
-
-def _end_jobs(conf, environment):
-    """Cancel what still runs on this cluster, and kill what outlives that."""
-    asked = {"env": environment, "capture_output": True, "text": True, "timeout": 30}
-    deadline = time.monotonic() + 15
-    try:
-        while subprocess.run(["squeue", "--noheader"], **asked).stdout.strip():
-            subprocess.run(["scancel", "--user=root"], **asked)
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.3)
-    except (OSError, subprocess.TimeoutExpired):
-        pass
-    # A job's processes carry the path of this cluster's configuration, and nobody else's do.
-    mark = f"SLURM_CONF={conf}".encode()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "environ").read_bytes().split(b"\0")
-            if mark in words and any(w.startswith(b"SLURM_JOB_ID=") for w in words):
-                os.kill(int(process.name), signal.SIGKILL)
-        except (OSError, ValueError):
-            continue
+            daemon.wait(timeout=60)
 
 
 def _wait_for(condition, what, folder):

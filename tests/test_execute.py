@@ -17,9 +17,10 @@ from omegaconf import OmegaConf
 from simgen.config import to_plain
 from simgen.config.executor import LocalConfig
 from simgen.dataset import ShardRange, plan_shards, prepare_dataset
+from simgen.dataset.files import owner
 from simgen.errors import ConfigError, DatasetError, RenderError
 from simgen.execute.driver import FrameCount, MachineLost, WorkerLost, run_shards
-from simgen.execute.local import LocalExecutor
+from simgen.execute.local import LocalExecutor, usable_cores
 from simgen.execute.render import render_dataset
 from simgen.execute.worker import Job, Worker
 
@@ -35,8 +36,8 @@ if __name__ == "__main__":
 """
 
 
-def render(config):
-    return render_dataset(config, stand_in.CATEGORIES, renderer="stand_in:StandIn")
+def render(config, renderer="stand_in:StandIn"):
+    return render_dataset(config, stand_in.CATEGORIES, renderer=renderer)
 
 
 def files(out):
@@ -60,11 +61,11 @@ def test_two_workers_write_the_same_bytes_as_one(tmp_path):
 
 
 def test_images_and_labels_depend_neither_on_workers_nor_on_shards(tmp_path):
-    render(stand_in.config(tmp_path / "a", frames=8, workers=1, shard_size=8))
+    render(stand_in.config(tmp_path / "a", frames=6, workers=1, shard_size=6))
     # Recycled after every shard, as after many.
     often = {"name": "local", "recycle_shards": 1}
-    render(stand_in.config(tmp_path / "b", frames=8, workers=4, shard_size=1, executor=often))
-    render(stand_in.config(tmp_path / "c", frames=8, workers=2, shard_size=3))
+    render(stand_in.config(tmp_path / "b", frames=6, workers=4, shard_size=1, executor=often))
+    render(stand_in.config(tmp_path / "c", frames=6, workers=2, shard_size=4))
     assert by_frame(tmp_path / "a") == by_frame(tmp_path / "b") == by_frame(tmp_path / "c")
 
 
@@ -189,6 +190,19 @@ def test_lost_machines_are_no_reason_to_give_a_shard_up():
     assert len(executor.asked) == 12
 
 
+def test_a_shard_is_given_up_when_machine_after_machine_is_lost_over_it():
+    executor = Flaky(*["machine lost"] * 20)
+    with pytest.raises(RenderError, match="machines were lost 20 times over frames 0 to 3"):
+        run_shards(executor, plan_shards([], frames=4, shard_size=4))
+
+
+def test_a_containers_share_of_the_cores_is_what_counts(tmp_path):
+    cores = usable_cores(tmp_path)
+    for limit, expected in (("max 100000", cores), ("50000 100000", 1), ("9900000 100000", cores)):
+        (tmp_path / "cpu.max").write_text(f"{limit}\n")
+        assert usable_cores(tmp_path) == expected
+
+
 def test_shards_are_planned_as_they_are_handed_out():
     executor = Flaky()
     drawn = []
@@ -258,6 +272,15 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_render_goes_on_that_died_over_its_first_config(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    # Also what another rank sees that starts at the same time.
+    (tmp_path / f".config.yaml-{owner().rpartition('_')[0]}_{gone.pid}-x1y2").touch()
+    assert render(stand_in.config(tmp_path, frames=1)).new_frames == 1
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
 def test_an_out_that_cannot_be_written_is_found_before_rendering(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="out: cannot write to .*Not a directory"):
@@ -277,6 +300,12 @@ def test_a_bug_in_a_worker_names_its_frame(tmp_path):
     assert caught.value.__notes__ == ["in frame 2"]
 
 
+def test_an_error_that_only_the_worker_can_read_is_told_in_words(tmp_path):
+    with pytest.raises(RuntimeError, match="^TwoArgumentError: 7 of a library") as caught:
+        render(stand_in.config(tmp_path / "d", frames=1), "odd_renderers:RaisesOddly")
+    assert caught.value.__notes__ == ["in frame 0"]
+
+
 def test_a_worker_that_dies_is_replaced(tmp_path):
     config = stand_in.config(tmp_path / "d", scene={"die_once": str(tmp_path / "marker")})
     assert render(config).manifest["frames"] == 6
@@ -284,21 +313,41 @@ def test_a_worker_that_dies_is_replaced(tmp_path):
 
 
 def test_a_frame_that_kills_every_worker_is_given_up_and_named(tmp_path):
-    with pytest.raises(RenderError, match="died 3 times over frames 2 to 3"):
+    with pytest.raises(RenderError, match="died 3 times in frame 3, out of memory"):
         render(stand_in.config(tmp_path / "d", scene={"die": 3}))
 
 
-def started_driver(out):
+def renders(pid, out):
+    return list(out.glob("shards/.attempt-*/images/*"))
+
+
+def starts_workers(pid, out):
+    return out.exists() and len(children_of(pid)) >= 2
+
+
+def started_driver(out, moment=renders):
     environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(out)],
         env=environment,
-        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
         # A shell's background jobs ignore Ctrl-C, and hand that on to the tests they run.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    wait_for(lambda: list(out.glob("shards/.attempt-*/images/*")))
+    wait_for(lambda: moment(driver.pid, out))
     return driver
+
+
+def children_of(pid):
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found += (thread / "children").read_text().split()
+        except OSError:
+            continue
+    return found
 
 
 def wait_for(condition, seconds=60):
@@ -318,14 +367,10 @@ def is_running(pid):
 def test_workers_exit_when_their_driver_is_killed_and_the_rest_renders_later(tmp_path):
     out = tmp_path / "d"
     driver = started_driver(out)
-    children = [
-        pid
-        for thread in Path(f"/proc/{driver.pid}/task").iterdir()
-        for pid in (thread / "children").read_text().split()
-    ]
+    children = children_of(driver.pid)
     assert len(children) >= 2
     driver.kill()
-    driver.wait()
+    driver.communicate()
     wait_for(lambda: not any(is_running(pid) for pid in children), seconds=10)
     render(stand_in.config(out, scene={"slow": 0.4}, workers=2))
     render(stand_in.config(tmp_path / "whole", scene={"slow": 0.4}, workers=2))
@@ -336,15 +381,22 @@ def test_two_drivers_in_one_folder_do_no_harm(tmp_path):
     out = tmp_path / "d"
     driver = started_driver(out)
     render(stand_in.config(out, scene={"slow": 0.4}, workers=2))
-    assert driver.wait(timeout=60) == 0
+    driver.communicate(timeout=60)
+    assert driver.returncode == 0
     render(stand_in.config(tmp_path / "whole", scene={"slow": 0.4}, workers=2))
     assert files(out) == files(tmp_path / "whole")
 
 
-def test_an_interrupt_leaves_no_half_shard(tmp_path):
-    driver = started_driver(tmp_path / "d")
-    driver.send_signal(signal.SIGINT)
-    assert driver.wait(timeout=60) != 0
+@pytest.mark.parametrize("moment", [starts_workers, renders])
+def test_an_interrupt_leaves_no_half_shard_no_process_and_one_complaint(tmp_path, moment):
+    driver = started_driver(tmp_path / "d", moment)
+    children = children_of(driver.pid)
+    # As a terminal does it: to all of them.
+    os.killpg(driver.pid, signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode != 0
+    assert said.count(b"KeyboardInterrupt") == 1 and b"spawn" not in said
+    wait_for(lambda: not any(is_running(pid) for pid in children), seconds=10)
     assert not list((tmp_path / "d/shards").glob(".attempt*"))
     render(stand_in.config(tmp_path / "d", scene={"slow": 0.4}))
     assert len(by_frame(tmp_path / "d")[0]) == 6

@@ -4,7 +4,12 @@ import pytest
 
 from simgen.errors import RenderError
 from simgen.render.context import describe, open_context
-from simgen.render.egl import EglDevice, list_devices, matching_device
+from simgen.render.egl import (
+    EglDevice,
+    device_of_this_process,
+    list_devices,
+    matching_device,
+)
 
 # EGL's order is its own, and Mesa's software device comes with the GPUs.
 DEVICES = [
@@ -42,6 +47,20 @@ def test_a_gpu_that_egl_does_not_show_is_no_reason_to_draw_on_another(visible):
 def test_without_nvidias_egl_the_choice_is_egls():
     assert matching_device("5", [EglDevice(index=0, cuda=None)]) is None
     assert matching_device("5", []) is None
+
+
+def test_a_gpu_that_egl_lacks_is_missed_though_the_mask_hides_the_others_too(monkeypatch):
+    # EGL numbers only what CUDA_VISIBLE_DEVICES names, so that this process sees no number.
+    masked = [EglDevice(index=device.index, cuda=None) for device in DEVICES]
+    monkeypatch.setattr("simgen.render.egl.list_devices", lambda: masked)
+    monkeypatch.setattr("simgen.render.egl._unmasked_devices", lambda: DEVICES)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    with pytest.raises(RenderError, match="EGL does not show GPU 3"):
+        device_of_this_process()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert device_of_this_process() == 3
+    monkeypatch.setenv("GLCONTEXT_DEVICE_INDEX", "0")
+    assert device_of_this_process() is None
 
 
 def test_a_context_opens_here_whatever_the_scheduler_says(monkeypatch):

@@ -1,6 +1,7 @@
 """A dataset behind an S3 URL, on a real server on loopback that can be told to misbehave."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from s3_server import BUCKET, s3_server  # noqa: E402
 
 from simgen.dataset import local_copy, open_storage, read_shards  # noqa: E402
 from simgen.dataset.check import check_dataset  # noqa: E402
+from simgen.dataset.files import owner  # noqa: E402
 from simgen.errors import ConfigError, DatasetError  # noqa: E402
 from simgen.execute.render import render_dataset  # noqa: E402
 
@@ -134,6 +136,9 @@ def test_an_attempt_with_the_same_bytes_takes_nothing_from_the_one_that_won(s3):
 
 def test_objects_of_an_attempt_that_died_are_swept_once_its_shard_is_committed(s3):
     s3.pipe(f"{URL}/shards/00001-0123456789abcdef/images/00000002.png", b"half")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    s3.pipe(f"{URL}/shards/.probe-{owner().rpartition('_')[0]}_{gone.pid}", b"1")
     render(URL)
     names = [p.rpartition("/")[2] for p in s3.ls(f"{URL}/shards", detail=False)]
     assert len(names) == 6 and "00001-0123456789abcdef" not in names
@@ -164,7 +169,15 @@ def test_a_store_that_fails_midway_is_one_message_and_a_rerun_completes(
         lines = [(shard.folder / "frames.jsonl").read_text() for shard in shards]
         assert [json.loads(line)["frame"] for line in lines] == list(range(number))
         storage.close()
-    assert render(URL, frames=4, shard_size=1).new_frames == 1
+    # The last shard gets through, the finished dataset does not.
+    server.fault = lambda method, path: (
+        "500" if method == "PUT" and path.endswith("/coco.json") else None
+    )
+    with pytest.raises(DatasetError, match="the store answered .*it goes on where it stopped"):
+        render(URL, frames=4, shard_size=1)
+    server.fault = lambda method, path: None
+    assert not s3.exists(f"{URL}/manifest.json")
+    assert render(URL, frames=4, shard_size=1).new_frames == 0
     assert by_frame(local_copy(URL)) == by_frame(flat_four)
 
 

@@ -98,7 +98,29 @@ def test_without_slurm_the_remedy_is_named(tmp_path, monkeypatch):
         render(tmp_path / "d", tmp_path / "logs")
 
 
-def test_the_example_batch_file_is_a_shell_script_of_commands_that_exist():
-    script = TESTS.parent / "scripts/render_array.sbatch"
-    assert subprocess.run(["bash", "-n", script]).returncode == 0
-    assert "executor.rank=" in script.read_text()
+@needs_slurm
+def test_the_example_batch_file_renders_and_finishes_a_dataset(cluster, tmp_path):
+    script = (TESTS.parent / "scripts/render_array.sbatch").read_text()
+    # What its comments ask to edit, for a cluster of four cores.
+    for line, here in (
+        ("--array=0-15", "--array=0-1"),
+        ("--cpus-per-task=8", "--cpus-per-task=1"),
+        ("#SBATCH --mem-per-cpu=2G", ""),
+    ):
+        assert line in script
+        script = script.replace(line, here)
+    (tmp_path / "render_array.sbatch").write_text(script)
+    words = ["+scene=magnetic_tile", "image.width=64", "image.height=64", "frames=2"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{PATH}"}
+    run = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    started = subprocess.run(
+        ["bash", "render_array.sbatch", *words, "shard_size=1", "out=d"], **run
+    )
+    assert "Submitted batch job" in started.stdout, started.stderr
+    deadline = time.monotonic() + 120
+    while subprocess.run(["squeue", "--noheader"], **run).stdout.strip():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    logs = [path.read_text() for path in sorted(tmp_path.glob("simgen-*.log"))]
+    assert len(logs) == 3 and "2 frames, 0 new" in logs[2], logs
+    assert len(json.loads((tmp_path / "d/coco.json").read_text())["images"]) == 2

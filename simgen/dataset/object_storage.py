@@ -19,7 +19,7 @@ from importlib import util
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from simgen.dataset.files import new_folder, owner, replacing
+from simgen.dataset.files import abandoned, new_folder, owner, replacing
 from simgen.dataset.storage import lent_folder, sweep_folder
 from simgen.errors import ConfigError, DatasetError
 
@@ -28,6 +28,7 @@ _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs":
 _OURS = (AssertionError, AttributeError, NameError, TypeError)
 _RECORDS = ("/frames.jsonl", "/annotations.jsonl")
 _AT_ONCE = 32
+_PROBE = ".probe-"
 
 
 class ObjectStorage:
@@ -64,7 +65,7 @@ class ObjectStorage:
             raise DatasetError(
                 f"out: {self.where} holds {other[0]!r} and is no dataset; choose another URL"
             )
-        name = self._key(f"shards/.probe-{owner()}")
+        name = self._key(f"shards/{_PROBE}{owner()}")
         with _errors(self.where):
             try:
                 self._create(name, b"1")
@@ -169,8 +170,12 @@ class ObjectStorage:
         """Remove objects of attempts that lost, and what dead processes left on this machine."""
         sweep_folder(_scratch().parent)
         names = self._names("shards")
+        for probe in (n for n in names if n.startswith(_PROBE)):
+            if abandoned(probe.removeprefix(_PROBE)):
+                with _errors(self.where):
+                    self._fs.rm_file(self._key(f"shards/{probe}"))
         folders: dict[str, list[str]] = {}
-        for folder in (n for n in names if "-" in n):
+        for folder in (n for n in names if n[:1].isdigit() and "-" in n):
             folders.setdefault(folder.partition("-")[0], []).append(folder)
         for name in self.shard_names() & {n for n, found in folders.items() if len(found) > 1}:
             kept = json.loads(self.read(f"shards/{name}.json") or b"{}").get("folder")

@@ -87,7 +87,9 @@ def _require_ours(out: Path) -> None:
     with disk_errors(out):
         if not out.exists() or (out / "config.yaml").is_file():
             return
-        other = sorted(p.name for p in out.iterdir() if p.name != "shards") if out.is_dir() else []
+        names = (p.name for p in out.iterdir()) if out.is_dir() else ()
+        # Its first config.yaml may be on its way, another rank's, or of one that was killed.
+        other = sorted(n for n in names if n != "shards" and not n.startswith(".config.yaml-"))
     if other:
         raise DatasetError(
             f"out: {out} holds {other[0]!r} and is no dataset; choose another folder"

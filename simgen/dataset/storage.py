@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -190,6 +190,7 @@ def sweep_folder(out: Path) -> None:
     """Remove what dead processes of this machine left in a dataset, and attempts that lost.
 
     An attempt at a shard that is committed can only lose, whoever and wherever its owner is.
+    What cannot be removed stays: no reader looks at it.
     """
     shards = out / "shards"
     for folder in shards.glob(f"{_ATTEMPT}-*"):
@@ -198,4 +199,5 @@ def sweep_folder(out: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     for file in out.glob(".*-*-*"):
         if abandoned(file.name.rsplit("-", 2)[1]):
-            file.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.unlink()

@@ -16,16 +16,24 @@ from simgen.dataset import ShardRange
 from simgen.errors import RenderError
 
 _LOSSES = 3
+_MACHINES = 20
 _COPIES = 4
 _POLL_S = 0.2
 
 
 class WorkerLost(Exception):
-    """A worker process is gone; its shard may run again, unless it seems to be the reason."""
+    """A worker process is gone; its shard may run again, unless it seems to be the reason.
+
+    `frame` is the one that it was at, None if that is not known.
+    """
+
+    def __init__(self, why: str = "", *, frame: int | None = None) -> None:
+        super().__init__(why)
+        self.frame = frame
 
 
 class MachineLost(WorkerLost):
-    """The whole machine is gone, which says nothing about the shard."""
+    """The whole machine is gone, which says nothing about the shard, unless it goes on so."""
 
 
 class FrameCount:
@@ -80,7 +88,7 @@ class _Open:
     shard: ShardRange
     due: float
     copies: list[Future[bool]] = field(default_factory=list)
-    losses: int = 0
+    losses: list[WorkerLost] = field(default_factory=list)
 
 
 def run_shards(
@@ -141,6 +149,23 @@ def _submit(
         flying.pop(entry.copies.pop(0))
 
 
+def _give_up_if_lost_too_often(entry: _Open) -> None:
+    machines = sum(isinstance(loss, MachineLost) for loss in entry.losses)
+    processes = len(entry.losses) - machines
+    if processes < _LOSSES and machines < _MACHINES:
+        return
+    shard, last = entry.shard, entry.losses[-1]
+    died = f"worker processes died {processes}" if processes else f"machines were lost {machines}"
+    frames = {loss.frame for loss in entry.losses if not isinstance(loss, MachineLost)}
+    place = f"over frames {shard.first} to {shard.stop - 1}"
+    if len(frames) == 1 and None not in frames:
+        place = f"in frame {frames.pop()}"
+    raise RenderError(
+        f"{died} times {place}, out of memory perhaps; lower workers or image size,"
+        f" and see `simgen doctor`{f' ({last})' if str(last) else ''}"
+    ) from None
+
+
 def _settle(
     executor: ShardExecutor,
     entry: _Open,
@@ -152,14 +177,8 @@ def _settle(
     try:
         future.result()
     except WorkerLost as error:
-        entry.losses += not isinstance(error, MachineLost)
-        if entry.losses == _LOSSES:
-            shard = entry.shard
-            raise RenderError(
-                f"worker processes died {_LOSSES} times over frames {shard.first} to"
-                f" {shard.stop - 1}, out of memory perhaps; lower workers or image size,"
-                f" and see `simgen doctor`{f' ({error})' if str(error) else ''}"
-            ) from None
+        entry.losses.append(error)
+        _give_up_if_lost_too_often(entry)
         if not entry.copies:
             _submit(executor, entry, flying, again=False)
         return

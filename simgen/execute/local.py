@@ -4,27 +4,36 @@ import ctypes
 import math
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
-import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from simgen.dataset import ShardRange
 from simgen.execute.driver import FrameCount, WorkerLost
 from simgen.execute.worker import ONE_THREAD, Job, Worker
 
-_REPORT_S = 0.1
 _STOP_S = 5
 _DEATH_SIGNAL = 1
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0))
+def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many cores this process may use; a container's limit counts, rounded up."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):
+        # No limit ("max"), or control groups of another kind.
+        return cores
 
 
 class LocalExecutor:
@@ -73,9 +82,9 @@ class LocalExecutor:
         process = self._process()
         try:
             done = process.render(shard, self.done)
-        except (EOFError, OSError):
+        except WorkerLost:
             self._drop(process)
-            raise WorkerLost from None
+            raise
         if process.shards >= self._recycle:
             process.finish()
             self._drop(process)
@@ -110,8 +119,10 @@ class _Process:
         context = multiprocessing.get_context("spawn")
         self._tasks, tasks = context.Pipe()
         stop, self._stop = context.Pipe(duplex=False)
+        self._stopping = threading.Lock()
         self._process = context.Process(target=_serve, args=(job, tasks, stop), daemon=True)
-        self._process.start()
+        with _without_interrupts():
+            self._process.start()
         # Only then does the end of the process end the pipe.
         tasks.close()
         stop.close()
@@ -121,38 +132,40 @@ class _Process:
         """Have one shard rendered.
 
         Raises:
-            EOFError, OSError: The process is gone.
+            WorkerLost: The process is gone.
             Exception: What the worker raised.
         """
         reported = 0
         try:
             self._tasks.send(shard)
-            while True:
+            kind, value = self._tasks.recv()
+            while kind == "frame":
+                reported += 1
+                done.add(1)
                 kind, value = self._tasks.recv()
-                if kind == "frames":
-                    reported += value
-                    done.add(value)
-                elif kind == "done":
-                    done.add(len(shard) - reported)
-                    self.shards += 1
-                    return bool(value)
-                else:
-                    error, trace = value
-                    raise _Raised(error) from _RemoteTraceback(trace)
-        except _Raised as raised:
-            raise raised.error from raised.__cause__
         except (EOFError, OSError):
             done.add(-reported)
-            raise
+            at = shard.first + reported
+            raise WorkerLost(frame=at if at < shard.stop else None) from None
+        if kind == "error":
+            error, trace = value
+            raise error from _RemoteTraceback(trace)
+        done.add(len(shard) - reported)
+        self.shards += 1
+        return bool(value)
 
     def finish(self) -> None:
         """Let the process end by itself."""
-        self._tasks.send(None)
+        # It may have died meanwhile, which is as good.
+        with suppress(OSError):
+            self._tasks.send(None)
         self._process.join(_STOP_S)
 
     def stop(self) -> None:
         """Make the process end at once, whatever it does."""
-        self._stop.close()
+        # Its thread and the main one may both want that.
+        with self._stopping:
+            self._stop.close()
 
     def join(self) -> None:
         """Wait until the process is gone."""
@@ -161,13 +174,6 @@ class _Process:
             self._process.kill()
             self._process.join()
         self._tasks.close()
-
-
-class _Raised(Exception):
-    """Carries a worker's exception past the handlers for a lost process."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
 
 
 class _RemoteTraceback(Exception):
@@ -190,42 +196,43 @@ def _serve(job: Job, tasks: Connection, stop: Connection) -> None:
         if shard is None:
             # Without the interpreter's own end: a GL driver's exit handlers may crash.
             os._exit(0)
-        reports = _Reports(tasks)
         answer: tuple[str, Any]
         try:
             worker = worker or Worker(job)
-            answer = ("done", worker.render(shard, reports.one_more))
+            # One by one: should this process die, the driver knows in which frame.
+            answer = ("done", worker.render(shard, lambda: tasks.send(("frame", None))))
         except Exception as error:
-            answer = ("error", (error, traceback.format_exc()))
-        _send(tasks, answer)
+            answer = ("error", (_portable(error), traceback.format_exc()))
+        try:
+            tasks.send(answer)
+        except OSError:
+            # Nobody is there any more to hear it.
+            os._exit(1)
 
 
-class _Reports:
-    """Tells the driver how many frames are done, not more often than someone looks."""
-
-    def __init__(self, tasks: Connection) -> None:
-        self._tasks = tasks
-        self._count = 0
-        self._last = time.monotonic()
-
-    def one_more(self) -> None:
-        """Count a frame."""
-        self._count += 1
-        if time.monotonic() - self._last > _REPORT_S:
-            self._tasks.send(("frames", self._count))
-            self._count, self._last = 0, time.monotonic()
-
-
-def _send(tasks: Connection, answer: tuple[str, Any]) -> None:
+def _portable(error: Exception) -> Exception:
+    """Return an exception that the driver can read: itself, or what it says."""
     try:
-        tasks.send(answer)
-    except (TypeError, AttributeError, ValueError):
-        # An exception of a library that cannot be pickled.
-        error, trace = answer[1]
+        pickle.loads(pickle.dumps(error))
+        return error
+    except Exception:
+        # A library's own, with arguments that it does not keep, say.
         plain = RuntimeError(f"{type(error).__name__}: {error}")
         for note in getattr(error, "__notes__", ()):
             plain.add_note(note)
-        tasks.send(("error", (plain, trace)))
+        return plain
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: it would while they import, with a traceback."""
+    # It lifts the block when it is started itself.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _die_with_driver() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
@@ -56,17 +57,14 @@ class RayExecutor:
     def slots(self) -> int:
         """Return how many tasks the cluster has room for now."""
         if time.monotonic() - self._looked > _LOOK_S:
-            has = self._ray.cluster_resources()
-            room = [has.get("CPU", 0.0) / self._config.cpus]
-            if self._config.gpus:
-                room.append(has.get("GPU", 0.0) / self._config.gpus)
-            self._slots = max(1, int(min(room)))
+            self._slots = max(1, self._room())
             self._looked = time.monotonic()
         return min(self._slots, self._workers or self._slots)
 
     def submit(self, shard: ShardRange, *, again: bool) -> Future[bool]:
         """Start a shard; while shards are overdue, only on nodes that do finish theirs."""
         if again:
+            self._require_room()
             self._suspicious_until = time.monotonic() + 2 * self.deadline_s
         task = self._task
         if time.monotonic() < self._suspicious_until:
@@ -88,6 +86,20 @@ class RayExecutor:
                 continue
         if self._connected:
             self._ray.shutdown()
+
+    def _room(self) -> int:
+        alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        return room(alive, cpus=self._config.cpus, gpus=self._config.gpus)
+
+    def _require_room(self) -> None:
+        """Stop when a task has waited for its deadline and there is no node that could run it."""
+        if not self._proven and not self._room():
+            cpus, gpus = self._config.cpus, self._config.gpus
+            raise RenderError(
+                f"executor.cpus, executor.gpus: no node of the Ray cluster has {cpus:g} CPUs and"
+                f" {gpus:g} GPUs for a worker; lower them, add nodes, or raise executor.deadline_s"
+                " if nodes are on their way"
+            )
 
     def _on_proven_node(self, task: Any) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -120,6 +132,19 @@ class RayExecutor:
             self._proven[node] = time.monotonic()
             self.done.add(len(shard))
             future.set_result(won)
+
+
+def room(nodes: Sequence[Mapping[str, float]], *, cpus: float, gpus: float) -> int:
+    """Return how many tasks nodes have room for, from what each of them has.
+
+    A task runs on one node: two halves of what it needs on two nodes are no room.
+    """
+    wanted = {"CPU": cpus, "GPU": gpus}
+    # A little more, because three times a third is less than one.
+    return sum(
+        min(int(has.get(name, 0.0) / each + 1e-6) for name, each in wanted.items() if each)
+        for has in nodes
+    )
 
 
 def _render_on_node(job: Job, folder: str, shard: ShardRange) -> tuple[bool, str]:

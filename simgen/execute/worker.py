@@ -60,6 +60,7 @@ class Worker:
         self.job = job
         self._config = parse_render(job.config)
         self._storage = open_storage(self._config.out)
+        self._plan = b""
         self._require_same_plan()
         self._renderer = getattr(importlib.import_module(module), name)(self._config)
         self._style = shard_style(self._config, job.categories)
@@ -109,6 +110,8 @@ class Worker:
                 f"out: {self._storage.where} cannot be seen from {socket.gethostname()}; choose a"
                 " folder that all machines share, or a URL such as s3://bucket/name"
             )
+        if text == self._plan:
+            return
         now = OmegaConf.to_container(OmegaConf.create(text.decode()))
         for key in ("frames", "shard_size"):
             mine = getattr(self._config, key)
@@ -118,6 +121,7 @@ class Worker:
                     f"out: another render, with {key}={theirs} instead of {mine}, has taken over"
                     f" {self._storage.where}; let it finish"
                 )
+        self._plan = text
 
 
 def return_memory() -> None:

@@ -1,13 +1,12 @@
 """One OpenGL context a process, over EGL, and what kind of machine it found."""
 
-import glob
 import os
 from dataclasses import dataclass
 
 import moderngl
 
 from simgen.errors import RenderError
-from simgen.render.egl import device_of_this_process
+from simgen.render.egl import device_of_this_process, gpu_nodes
 
 _SOFTWARE = ("llvmpipe", "softpipe", "swrast", "software rasterizer")
 
@@ -69,7 +68,7 @@ def describe(context: moderngl.Context) -> Device:
 
 def machine_has_gpu() -> bool:
     """Return whether the system shows a hardware GPU that this process might have used."""
-    return bool(glob.glob("/dev/nvidia[0-9]*") or glob.glob("/dev/dri/renderD*"))
+    return bool(gpu_nodes())
 
 
 def require_hardware(device: Device, *, allow_software: bool) -> None:

@@ -5,6 +5,7 @@ devices, in an order of its own. `EGL_NV_device_cuda` says which is which.
 """
 
 import ctypes
+import glob
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from simgen.errors import RenderError
 
 _CUDA_DEVICE_NV = 0x323A
 _DEVICE_UUID_EXT = 0x335C
+_EXTENSIONS, _RENDERER_EXT, _DRM_DEVICE_FILE_EXT = 0x3055, 0x335F, 0x3233
 _LIBRARY = "libEGL.so.1"
 _MOST_DEVICES = 64
 _SECONDS = 60
@@ -25,11 +27,17 @@ _SECONDS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EglDevice:
-    """A device as EGL lists it: its position, its CUDA number and UUID if it has them."""
+    """A device as EGL lists it: its position, its CUDA number, UUID and name if it has them."""
 
     index: int
     cuda: int | None
     uuid: str = ""
+    name: str = ""
+
+
+def gpu_nodes() -> list[str]:
+    """Return the device files by which the system shows hardware GPUs."""
+    return sorted(glob.glob("/dev/nvidia[0-9]*") + glob.glob("/dev/dri/renderD*"))
 
 
 def device_of_this_process() -> int | None:
@@ -42,7 +50,9 @@ def device_of_this_process() -> int | None:
     # glcontext reads this one itself: the user's own choice.
     if not visible or "GLCONTEXT_DEVICE_INDEX" in os.environ:
         return None
-    if all(device.cuda is None for device in list_devices()):
+    # Not by their numbers: to this process EGL may number only GPUs that CUDA_VISIBLE_DEVICES
+    # names, and a GPU that EGL does not show must not end on another one.
+    if not list_devices():
         return None
     return matching_device(visible, _unmasked_devices())
 
@@ -100,7 +110,12 @@ def list_devices() -> list[EglDevice]:
     if not query(_MOST_DEVICES, handles, ctypes.byref(count)):
         return []
     return [
-        EglDevice(index=i, cuda=_cuda_number(egl, handle), uuid=_uuid(egl, handle))
+        EglDevice(
+            index=i,
+            cuda=_cuda_number(egl, handle),
+            uuid=_uuid(egl, handle),
+            name=_name(egl, handle),
+        )
         for i, handle in enumerate(handles[: count.value])
     ]
 
@@ -149,6 +164,23 @@ def _uuid(egl: ctypes.CDLL, handle: int | None) -> str:
     if query is None or not query(handle, _DEVICE_UUID_EXT, 16, value, ctypes.byref(size)):
         return ""
     return value.raw.hex() if size.value == 16 else ""
+
+
+def _name(egl: ctypes.CDLL, handle: int | None) -> str:
+    query = _function(egl, b"eglQueryDeviceStringEXT", ctypes.c_void_p, ctypes.c_int)
+    if query is None:
+        return ""
+    query.restype = ctypes.c_char_p
+
+    def string(what: int) -> str:
+        return (query(handle, what) or b"").decode(errors="replace")
+
+    extensions = string(_EXTENSIONS).split()
+    if "EGL_EXT_device_query_name" in extensions:
+        return string(_RENDERER_EXT)
+    if "EGL_MESA_device_software" in extensions:
+        return "Mesa, software"
+    return string(_DRM_DEVICE_FILE_EXT) if "EGL_EXT_device_drm" in extensions else ""
 
 
 def _function(egl: ctypes.CDLL, name: bytes, *arguments: Any) -> Any:
