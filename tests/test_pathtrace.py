@@ -111,6 +111,27 @@ def test_the_stated_irradiance_arrives_as_in_raster(
     assert diffuse[0] == pytest.approx(diffuse[1], rel=0.1)
 
 
+TUBES = [
+    light("bar", (0.0, 150.0, 200.0), 400.0),
+    light("bar", (0.0, 500.0, 400.0), 150.0, axis=(0.0, 1.0, 0.0)),
+    light("ring", (0.0, 0.0, 60.0), 260.0, axis=LOOK_UP),
+    light("ring", (0.0, 100.0, 350.0), 160.0, axis=LOOK_UP),
+    light("panel", (0.0, 150.0, 250.0), 200.0),
+    light("disc", (0.0, 150.0, 250.0), 150.0),
+]
+
+
+@pytest.mark.parametrize("roughness", [0.35, 0.6])
+@pytest.mark.parametrize("lamp", TUBES, ids=lambda x: f"{x.kind}{x.size_mm:g}")
+def test_highlights_of_large_lamps_are_as_bright_as_traced_ones(
+    tracer: Renderer, raster: Renderer, lamp: LightSpec, roughness: float
+) -> None:
+    metal = finish(0.6, roughness=roughness, metalness=1.0)
+    traced, drawn = (colour(r, lit_plate((lamp,), metal))[6:26, 6:26] for r in (tracer, raster))
+    # Dark-field light that misses the camera must not arrive by its representative point.
+    assert drawn.mean() == pytest.approx(traced.mean(), rel=0.2, abs=0.005)
+
+
 def test_the_surroundings_are_where_raster_has_them(tracer: Renderer, raster: Renderer) -> None:
     panel = PanelSpec(
         azimuth_deg=70.0, elevation_deg=40.0, width_deg=40, height_deg=30, radiance=6.0

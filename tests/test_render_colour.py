@@ -147,3 +147,13 @@ def test_blurring_a_panel_keeps_its_light() -> None:
     np.testing.assert_allclose(light, light[0], rtol=0.1)
     peak = np.unravel_index(layers[0][..., 0].argmax(), layers[0].shape[:2])
     assert (peak[1] + 0.5) / layers.shape[2] * 360 == pytest.approx(90, abs=20)
+
+
+def test_a_shadow_goes_on_beyond_all_that_casts_one(raster: Raster) -> None:
+    block = scenes.plate(name="block", at=(0.0, 0.0, 20.0), length=10.0, width=10.0, texel_mm=1.0)
+    ground = dataclasses.replace(white_plate(length=400.0, width=400.0), casts_shadow=False)
+    key = lamp(0.0, 3.0, shadow=True, size_mm=4.0, position_mm=(-400.0, 0.0, 200.0))
+    image = colour(raster, lit((key,), ground, block))[..., 0]
+    # The block's top is 23 mm high and the light falls by a half: 43 mm behind its middle.
+    dark = (image < 0.3 * np.median(image)).any(axis=0)
+    assert np.flatnonzero(dark).max() > 60 + 35

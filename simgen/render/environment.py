@@ -28,7 +28,7 @@ def prefiltered(spec: EnvironmentSpec) -> np.ndarray:
     for level in range(ROUGHNESS_LEVELS):
         roughness = (level / (ROUGHNESS_LEVELS - 1)) ** 2
         # The mirror direction turns twice as far as the microfacet.
-        layers.append(radiance(spec, directions, blur_rad=1.1 * roughness + 0.01))
+        layers.append(radiance(spec, directions, blur_rad=1.85 * roughness**2 + 0.01))
     irradiance = cosine @ layers[0].reshape(-1, 3)
     layers.append(_enlarge(irradiance.reshape(HEIGHT // 4, WIDTH // 4, 3)))
     return np.stack(layers).astype(np.float32)

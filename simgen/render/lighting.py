@@ -12,6 +12,11 @@ from simgen.render.scene_on_gpu import Drawable, Instance
 from simgen.scene.spec import LightSpec, SceneSpec
 
 MAX_LIGHTS, MAX_SHADOWS = 8, 2
+# Of a bar's and of a ring's tube over half its size, as the shader has them.
+BAR_RADIUS, RING_RADIUS = 0.08, 0.1
+BAR_PIECES = 4
+# Of the lamps' light on what lies level, what falls on things beside a place on average.
+_LAMPS_ASIDE = 0.3
 _HEIGHT_MAP = 256
 
 
@@ -28,13 +33,18 @@ class Lighting:
     ):
         if len(scene.lights) > MAX_LIGHTS:
             raise RenderError(f"{len(scene.lights)} lights; at most {MAX_LIGHTS} can be drawn")
-        self._context, self._scene = context, scene
+        self._context, self._scene, self._instances = context, scene, instances
         self._program = depth_program
         self._casters = [i for i in instances if scene.objects[i.id - 1].casts_shadow]
         self._owned: list[moderngl.Texture | moderngl.Framebuffer | moderngl.Sampler] = []
         corners = [i.corners_mm for i in self._casters] or [i.corners_mm for i in instances]
         self._points = np.concatenate(corners) if corners else np.zeros((1, 3))
-        self._environment = self._upload_environment()
+        layers = prefiltered(scene.environment)
+        self._environment = self._upload_environment(layers)
+        self._ground = self._ground_below()
+        up = layers[-1, 0].mean(axis=0)
+        sky, lamps = scene.environment.intensity * up, _falling_light(scene.lights)
+        self._ground_light, self._side_light = sky + lamps, sky + _LAMPS_ASIDE * lamps
         # Where material is missing or added, the clean twin needs maps of its own.
         two = any(i.reshaped for i in self._casters)
         self._maps = {False: self._draw_maps(False, shadow_size)}
@@ -66,14 +76,19 @@ class Lighting:
         height.use(first_unit + 1)
         _set(program, "height_map", first_unit + 1)
         _set(program, "height_frame", frame)
+        _set(program, "ground", self._ground)
+        _set(program, "ground_light", tuple(self._ground_light))
+        _set(program, "side_light", tuple(self._side_light))
+        _set(program, "ground_instead", self._scene.environment.ground)
         self._bind_lights(program, shadows)
         matrices = np.zeros((MAX_SHADOWS, 4, 4), np.float32)
         infos = np.zeros((MAX_SHADOWS, 4), np.float32)
+        radii = np.zeros((MAX_SHADOWS, 4), np.float32)
         for k in range(MAX_SHADOWS):
             units = (first_unit + 2 + 2 * k, first_unit + 3 + 2 * k)
             if k < len(shadows):
-                _, texture, matrix, info = shadows[k]
-                matrices[k], infos[k] = matrix.T, info
+                _, texture, matrix, infos[k], radii[k] = shadows[k]
+                matrices[k] = matrix.T
                 texture.use(units[0])
                 texture.use(units[1])
                 self._compare.use(units[0])
@@ -84,6 +99,7 @@ class Lighting:
             _set(program, f"shadow_raw_{k}", units[1])
         _write(program, "shadow_from_world", matrices)
         _write(program, "shadow_info", infos)
+        _write(program, "shadow_radii", radii)
 
     def unbind(self, first_unit: int) -> None:
         """Take the samplers off their units, for programs that use the units otherwise."""
@@ -103,6 +119,8 @@ class Lighting:
             distance2 = float((at - target) @ (at - target))
             if light.kind == "ring":
                 distance2 += half**2
+            if light.kind == "bar":
+                distance2 = _bar_falloff(light)
             if light.kind == "panel":
                 unit, side[i, :3], side[i, 3] = panel_frame(light)
                 distance2 = _panel_falloff(light)
@@ -118,11 +136,21 @@ class Lighting:
         _write(program, "light_side", side)
         _write(program, "light_power", power)
 
-    def _upload_environment(self) -> moderngl.TextureArray:
-        layers = prefiltered(self._scene.environment).astype(np.float16)
+    def _ground_below(self) -> tuple[float, float, float, float]:
+        """Return albedo and height of the largest thing that casts no shadow."""
+        lying = [i for i in self._instances if not self._scene.objects[i.id - 1].casts_shadow]
+        if not lying:
+            # Nothing: reflections of what is below show the surroundings' own ground.
+            below = np.asarray(self._scene.environment.ground) * self._scene.environment.intensity
+            return (*np.clip(below / 3, 0, 1), float(self._points[:, 2].min()) - 1.0)
+        largest = max(lying, key=lambda i: float(np.prod(np.ptp(i.corners_mm, axis=0)[:2])))
+        albedo = largest.clean[0].finish.colour
+        return (*albedo, min(float(largest.corners_mm[:, 2].max()), self._points[:, 2].min()))
+
+    def _upload_environment(self, layers: np.ndarray) -> moderngl.TextureArray:
         count, height, width, _ = layers.shape
         texture = self._context.texture_array(
-            (width, height, count), 3, layers.tobytes(), dtype="f2"
+            (width, height, count), 3, layers.astype(np.float16).tobytes(), dtype="f2"
         )
         texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
         texture.repeat_x, texture.repeat_y = True, False
@@ -135,7 +163,7 @@ class Lighting:
             if not light.shadow or len(shadows) == MAX_SHADOWS:
                 continue
             at, target = np.asarray(light.position_mm), np.asarray(light.target_mm)
-            matrix, near, far, half = shadow_projection(at, target, self._points)
+            matrix, axes, near, far, half = shadow_projection(at, target, self._points)
             texture = self._context.depth_texture((size, size))
             texture.compare_func = ""
             target_buffer = self._context.framebuffer([], texture)
@@ -148,9 +176,9 @@ class Lighting:
             self._draw(matrix, clean, texel_mm)
             self._context.polygon_offset = 0.0, 0.0
             offset = 2.0 * texel_mm
-            width = {"bar": 0.12, "panel": 0.08}.get(light.kind, 0.5)
-            radius = width * light.size_mm
-            shadows.append((i, texture, matrix, (near, far, radius / (2 * half), offset)))
+            radii = (_radii(light) @ axes.T) / (2 * half)
+            longest = float(np.linalg.norm(radii, axis=1).max())
+            shadows.append((i, texture, matrix, (near, far, offset, longest), radii.reshape(-1)))
         height, frame = self._draw_height(clean)
         return shadows, height, frame
 
@@ -169,13 +197,13 @@ class Lighting:
                 [0, 0, 0, 1],
             ]
         )
-        texture = self._context.texture((_HEIGHT_MAP, _HEIGHT_MAP), 1, dtype="f4")
+        texture = self._context.texture((_HEIGHT_MAP, _HEIGHT_MAP), 4, dtype="f4")
         texture.repeat_x = texture.repeat_y = False
         depth = self._context.depth_texture((_HEIGHT_MAP, _HEIGHT_MAP))
         target = self._context.framebuffer([texture], depth)
         self._owned += [texture, depth, target]
         target.use()
-        target.clear(-1e4, 0, 0, 0, depth=1.0)
+        target.clear(*self._ground, depth=1.0)
         self._draw(matrix, clean, extent / _HEIGHT_MAP)
         x0, y0 = centre[0] - extent / 2, centre[1] - extent / 2
         return texture, (float(x0), float(y0), 1 / extent, extent / _HEIGHT_MAP)
@@ -189,6 +217,12 @@ class Lighting:
             for drawable in instance.clean if clean else instance.damaged:
                 # A hair much thinner than a texel would cast dashes.
                 if not 0 < 2 * drawable.hair_mm < 0.7 * texel_mm:
+                    look = drawable.look
+                    _set(
+                        self._program,
+                        "albedo",
+                        drawable.finish.colour if look is None else look.albedo,
+                    )
                     self._array(drawable).render()
 
     def _array(self, drawable: Drawable) -> moderngl.VertexArray:
@@ -212,6 +246,58 @@ def panel_frame(light: LightSpec) -> tuple[np.ndarray, np.ndarray, float]:
         along = np.cross(face, (1.0, 0.0, 0.0) if abs(face[0]) < 0.9 else (0.0, 1.0, 0.0))
     along /= np.linalg.norm(along)
     return along, np.cross(face, along), (light.breadth_mm or light.size_mm) / 2
+
+
+def _falling_light(lights: Sequence[LightSpec]) -> np.ndarray:
+    """Return the radiance, shape (3,), of white that lies level where the lights aim."""
+    total = np.zeros(3)
+    for light in lights:
+        to = np.asarray(light.position_mm, np.float64) - light.target_mm
+        cosine = max(float(to[2] / np.linalg.norm(to)), 0.0)
+        total += cosine * light.irradiance / np.pi * np.asarray(light.colour)
+    return total
+
+
+def _bar_falloff(light: LightSpec) -> float:
+    """Return what makes a bar's light at its target, on a surface that faces it, as stated."""
+    to = np.asarray(light.position_mm, np.float64) - light.target_mm
+    axis = np.asarray(light.axis, np.float64) / np.linalg.norm(light.axis)
+    q = to + np.linspace(-0.5, 0.5, BAR_PIECES + 1)[:, None] * light.size_mm * axis
+    distance2 = np.einsum("ni,ni->n", q, q)
+    flatness = np.sqrt(np.maximum(1 - (q @ axis) ** 2 / distance2, 0))
+    weight = np.maximum(q @ to, 0) / np.linalg.norm(to) / distance2**1.5 * flatness
+    return float(1 / max(((weight[1:] + weight[:-1]) / 2).mean(), 1e-12))
+
+
+def _radii(light: LightSpec) -> np.ndarray:
+    """Return two half axes of a light as its shadows see it, shape (2, 3), mm.
+
+    Taps fill an ellipse: of an oblong it has the second moments, 2 / sqrt(3) of its half sides.
+    """
+    half = light.size_mm / 2
+    oblong = 0.6 * 2 / np.sqrt(3)
+    if light.kind == "panel":
+        along, aside, half_breadth = panel_frame(light)
+        return np.stack([oblong * half * along, oblong * half_breadth * aside])
+    axis = np.asarray(light.axis, np.float64) / np.linalg.norm(light.axis)
+    if light.kind == "disc":
+        axis = np.asarray(light.target_mm, np.float64) - light.position_mm
+        axis /= np.linalg.norm(axis)
+    first, second = across(axis)
+    if light.kind == "bar":
+        to = np.asarray(light.target_mm, np.float64) - light.position_mm
+        side = np.cross(axis, to)
+        length = float(np.linalg.norm(side))
+        side = side / length if length > 1e-6 else first
+        return np.stack([oblong * half * axis, BAR_RADIUS * half * side])
+    return half * np.stack([first, second])
+
+
+def across(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return two unit vectors that are right-handed with a unit axis."""
+    first = np.cross(axis, (1.0, 0, 0) if abs(axis[0]) < 0.8 else (0.0, 1, 0))
+    first /= np.linalg.norm(first)
+    return first, np.cross(axis, first)
 
 
 def _panel_falloff(light: LightSpec) -> float:

@@ -76,12 +76,16 @@ def require_fine_texels(scene: SceneSpec) -> None:
 
 def shadow_projection(
     position_mm: np.ndarray, target_mm: np.ndarray, points_mm: np.ndarray
-) -> tuple[np.ndarray, float, float, float]:
-    """Return clip-from-world of a light that sees all points, its near, far and half width at 1 mm.
+) -> tuple[np.ndarray, np.ndarray, float, float, float]:
+    """Return how a light looks at points that it sees all.
 
     Args:
         position_mm, target_mm: Shape (3,).
         points_mm: World points to hold, shape (N, 3).
+
+    Returns:
+        Clip-from-world, shape (4, 4); its axes to the right and down, shape (2, 3); near and far
+        in mm; half its width at 1 mm.
     """
     forward = target_mm - position_mm
     forward = forward / np.linalg.norm(forward)
@@ -106,4 +110,4 @@ def shadow_projection(
             [0, 0, 1, 0],
         ]
     )
-    return projection @ view, near, far, half
+    return projection @ view, rotation[:2], near, far, half

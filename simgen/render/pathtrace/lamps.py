@@ -4,13 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from simgen.render.lighting import panel_frame
+from simgen.render.lighting import BAR_RADIUS, RING_RADIUS, across, panel_frame
 from simgen.render.pathtrace.meshes import mesh_of
 from simgen.scene.spec import LightSpec
 
-# Radii of a bar and of a ring's tube over half its size, as wide as raster's highlights.
-_BAR_RADIUS = 0.08
-_RING_RADIUS = 0.1
 _RING_STEPS, _TUBE_STEPS = 96, 24
 # Cosine to the target beyond which a tube's side shines on nothing in view.
 _TURNED_AWAY = -0.4
@@ -39,19 +36,19 @@ def _disc(mi: Any, light: LightSpec) -> Any:
 
 
 def _panel(mi: Any, light: LightSpec) -> Any:
-    along, across, half_breadth = panel_frame(light)
+    along, aside, half_breadth = panel_frame(light)
     at, target = np.asarray(light.position_mm), np.asarray(light.target_mm)
     half = light.size_mm / 2
     side = (np.arange(_PANEL_STEPS) + 0.5) / _PANEL_STEPS * 2 - 1
     u, v = np.meshgrid(side * half, side * half_breadth)
-    q = (at - target) + u[..., None] * along + v[..., None] * across
+    q = (at - target) + u[..., None] * along + v[..., None] * aside
     distance2 = float((at - target) @ (at - target))
     # Cosines at both ends, alike because the two planes are parallel.
     form = (distance2 / np.einsum("uvi,uvi->uv", q, q) ** 2).mean() * 4 * half * half_breadth
     face = (target - at) / np.sqrt(distance2)
-    across = np.cross(face, along)
+    aside = np.cross(face, along)
     place = np.eye(4)
-    place[:3, 0], place[:3, 1], place[:3, 2] = half * along, half_breadth * across, face
+    place[:3, 0], place[:3, 1], place[:3, 2] = half * along, half_breadth * aside, face
     place[:3, 3] = at
     return mi.load_dict(
         {
@@ -67,14 +64,14 @@ def _bar(mi: Any, light: LightSpec) -> Any:
     at, target = np.asarray(light.position_mm), np.asarray(light.target_mm)
     axis = np.asarray(light.axis) / np.linalg.norm(light.axis)
     half = light.size_mm / 2
-    radius = _BAR_RADIUS * half
+    radius = BAR_RADIUS * half
     along = ((np.arange(_BAR_STEPS) + 0.5) / _BAR_STEPS * 2 - 1) * half
     q = (at - target) + along[:, None] * axis
     unit = q / np.linalg.norm(q, axis=1, keepdims=True)
     to_middle = (at - target) / np.linalg.norm(at - target)
     breadth = 2 * radius * np.linalg.norm(np.cross(unit, axis), axis=1)
     form = (breadth * (unit @ to_middle) / np.einsum("ni,ni->n", q, q)).mean() * light.size_mm
-    out, up = _across(axis)
+    out, up = across(axis)
     ends = np.stack([at + half * axis, at - half * axis])
     return _tube(mi, light, ends, np.stack([out, out]), up, radius, 1 / form)
 
@@ -82,9 +79,9 @@ def _bar(mi: Any, light: LightSpec) -> Any:
 def _ring(mi: Any, light: LightSpec) -> Any:
     at, target = np.asarray(light.position_mm), np.asarray(light.target_mm)
     axis = np.asarray(light.axis) / np.linalg.norm(light.axis)
-    e1, e2 = _across(axis)
+    e1, e2 = across(axis)
     half = light.size_mm / 2
-    tube = _RING_RADIUS * half
+    tube = RING_RADIUS * half
     distance2 = float((at - target) @ (at - target)) + half**2
     w = np.arange(_RING_STEPS + 1) * 2 * np.pi / _RING_STEPS
     out = np.cos(w)[:, None] * e1 + np.sin(w)[:, None] * e2
@@ -122,13 +119,6 @@ def _tube(
         mi, points, faces, normals=flat,
         emitter=mi.load_dict(emitter), bsdf=mi.load_dict(_black()),
     )  # fmt: skip
-
-
-def _across(axis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return two unit vectors that are right-handed with the axis."""
-    first = np.cross(axis, (1.0, 0, 0) if abs(axis[0]) < 0.8 else (0.0, 1, 0))
-    first /= np.linalg.norm(first)
-    return first, np.cross(axis, first)
 
 
 def _emitter(light: LightSpec, gain: float) -> dict[str, Any]:

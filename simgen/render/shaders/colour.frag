@@ -4,7 +4,13 @@
 // percentage-closer soft shadows (Fernando 2005), LEAN-style widening by slope variance
 // (Olano and Baker 2010).
 #define MAX_LIGHTS 8
+#define BAR_PIECES 4
+#define BOUNCE 0.7
+#define RING_PIECES 12
+#define BAR_RADIUS 0.08   // of half its length
+#define RING_RADIUS 0.1   // of its own radius
 #define PI 3.14159265
+#define WIDEST 0.2   // a penumbra's radius in a shadow map, of its width
 in vec3 local_mm;
 in vec3 world_mm;
 in vec3 local_normal;
@@ -39,14 +45,19 @@ uniform vec4 light_side[MAX_LIGHTS];       // panels: unit axis across, w: half 
 uniform float glow;                        // radiance of white given off by the surface itself
 uniform vec4 light_power[MAX_LIGHTS];      // colour x radiant intensity, w: shadow map or -1
 uniform mat4 shadow_from_world[2];
-uniform vec4 shadow_info[2];               // near, far, light radius / frustum width at 1, bias
+uniform vec4 shadow_info[2];               // near, far, bias, longest of the light's two radii below
+uniform vec4 shadow_radii[2];              // the light's two radii over the frustum's width at 1 mm
 uniform sampler2DShadow shadow_map_0;
 uniform sampler2DShadow shadow_map_1;
 uniform sampler2D shadow_raw_0;
 uniform sampler2D shadow_raw_1;
 
-uniform sampler2D height_map;              // world z from above
+uniform sampler2D height_map;              // from above: albedo, world z in mm
 uniform vec4 height_frame;                 // x0, y0, 1 / extent, texel mm
+uniform vec4 ground;                       // what lies under everything: albedo, world z in mm
+uniform vec3 ground_light;                 // radiance of white that lies there
+uniform vec3 side_light;                   // of white that stands about
+uniform vec3 ground_instead;               // what the surroundings have there
 
 layout(location = 0) out vec4 out_colour;
 
@@ -75,55 +86,96 @@ float lit(vec2 at, float depth, int k) {
 
 float shadow(int k, vec3 p, vec3 n) {
     vec4 info = shadow_info[k];
-    vec4 c = shadow_from_world[k] * vec4(p + n * info.w, 1.0);
+    vec4 c = shadow_from_world[k] * vec4(p + n * info.z, 1.0);
     vec3 q = c.xyz / c.w * 0.5 + 0.5;
-    if (q.x < 0.0 || q.x > 1.0 || q.y < 0.0 || q.y > 1.0 || q.z > 1.0) return 1.0;
+    if (q.x < 0.0 || q.x > 1.0 || q.y < 0.0 || q.y > 1.0) return 1.0;
+    // What lies beyond the farthest caster is behind all of them.
+    q.z = min(q.z, 1.0);
     // Turned from pixel to pixel (Jimenez 2014), so that few taps give fine grain, not bands.
     float turn = 6.2831853 * fract(52.9829189 * fract(dot(gl_FragCoord.xy, vec2(0.06711056, 0.00583715))));
     mat2 spin = mat2(cos(turn), sin(turn), -sin(turn), cos(turn));
+    mat2 shape = mat2(shadow_radii[k].xy, shadow_radii[k].zw);
     float here = c.w, blockers = 0.0, count = 0.0;
-    // A blocker at the near plane can hide the light from at most this far aside.
-    float reach = info.z * (here - info.x) / (here * info.x);
-    for (int i = 1; i < 24; i += 3) {
-        vec2 at = q.xy + spin * TAPS[i] * reach;
+    // A blocker at the near plane can hide the light from at most this far aside, a lower one
+    // from less: taps lie closer in the middle, and count where their blocker reaches.
+    float reach = min((here - info.x) / (here * info.x), WIDEST / info.w);
+    for (int i = 0; i < 24; i += 2) {
+        float far = reach * dot(TAPS[i], TAPS[i]);
+        vec2 at = q.xy + shape * (spin * TAPS[i]) * (far / length(TAPS[i]));
         float z = k == 0 ? texture(shadow_raw_0, at).r : texture(shadow_raw_1, at).r;
-        if (z < q.z) {
-            // Perspective depth back to a distance in mm.
-            blockers += info.x * info.y / (info.y - z * (info.y - info.x));
+        // Perspective depth back to a distance in mm.
+        float distance_mm = info.x * info.y / (info.y - z * (info.y - info.x));
+        if (z < q.z && far * distance_mm * here <= 1.5 * (here - distance_mm) + 1e-3) {
+            blockers += distance_mm;
             count += 1.0;
         }
     }
     // Software rasterizers skip a loop, not a branch: no taps where the light is all there or none.
-    int taps = count > 0.0 && count < 8.0 ? 16 : 0;
+    int taps = count > 0.0 && count < 12.0 ? 16 : 0;
     float blocker = blockers / max(count, 1.0);
-    float radius = clamp(info.z * (here - blocker) / max(blocker, 1.0) / here, 0.0007, 0.12);
+    float scale = min((here - blocker) / max(blocker, 1.0) / here, WIDEST / info.w);
+    mat2 penumbra = shape * scale * spin;
     float sum = 0.0;
-    for (int i = 0; i < taps; ++i) sum += lit(q.xy + spin * TAPS[i] * (1.22 * radius), q.z, k);
+    for (int i = 0; i < taps; ++i) {
+        // A little grain at least, where the light is thin or the blocker near.
+        sum += lit(q.xy + 1.22 * (penumbra * TAPS[i] + 0.0007 * (spin * TAPS[i])), q.z, k);
+    }
     return taps > 0 ? sum / 16.0 : (count > 0.0 ? 0.0 : 1.0);
 }
 
-float sky_visibility(vec3 p, vec3 n) {
+vec4 from_above(vec2 at) {
+    return texture(height_map, (at - height_frame.xy) * height_frame.z);
+}
+
+// Albedo of what stands about a place, and how much of the sky it leaves open.
+vec4 surroundings(vec3 p, vec3 n) {
     float blocked = 0.0, total = 1e-3;
+    vec3 albedo = vec3(0.0);
     for (int ring = 0; ring < 2; ++ring) {
         float r = ring == 0 ? 3.0 * height_frame.w : 10.0 * height_frame.w;
         for (int i = 0; i < 6; ++i) {
             float t = (float(i) + 0.5 * float(ring)) * 1.0471976;
             vec2 o = vec2(cos(t), sin(t));
-            float h = texture(height_map, (p.xy + o * r - height_frame.xy) * height_frame.z).r;
-            // How far the surroundings rise above the surface's own plane.
-            float rise = (h - p.z) / r + dot(n.xy, o) / max(n.z, 0.3);
+            vec4 there = from_above(p.xy + o * r);
+            // How far it rises above the horizon, or above the surface's own plane.
+            float rise = (there.a - p.z) / r + min(dot(n.xy, o), 0.0) / max(n.z, 0.3);
             float weight = clamp(n.z + dot(n.xy, o), 0.0, 1.0);
             blocked += weight * clamp(rise / sqrt(1.0 + rise * rise) - 0.08, 0.0, 1.0);
+            albedo += weight * there.rgb;
             total += weight;
         }
     }
-    return 1.0 - 0.85 * blocked / total;
+    return vec4(albedo / total, 1.0 - 0.85 * blocked / total);
+}
+
+// Albedo of what lies where a mirror ray comes down, and how much of a lobe of that roughness does.
+vec4 reflected(vec3 p, vec3 r, float rough) {
+    float soft = 0.05 + 0.7 * rough * rough;
+    vec2 foot = p.xy + r.xy * max(p.z - ground.a, 0.0) / max(-r.z, 0.1);
+    return vec4(from_above(foot).rgb, smoothstep(-soft, soft, -r.z));
 }
 
 float ggx(vec3 h, vec3 n, vec3 t, vec3 b, float at, float ab) {
     float x = dot(h, t) / at, y = dot(h, b) / ab, z = dot(h, n);
     float d = x * x + y * y + z * z;
     return 1.0 / (PI * at * ab * d * d);
+}
+
+// The plane of half-vector slopes over roughness, where the GGX lobe is (1 + |p|^2)^-2.
+vec2 slopes(vec3 l, vec3 v, vec3 n, vec3 t, vec3 b, vec2 alpha) {
+    vec3 h = l + v;
+    return vec2(dot(h, t), dot(h, b)) / (alpha * max(dot(h, n), 0.02));
+}
+
+// The lobe's mean over the straight way from p to q of that plane, integrated in closed form.
+float mean_lobe(vec2 p, vec2 q) {
+    vec2 d = q - p;
+    float far = length(d), x = dot(p, d) / max(far, 1e-4), y = x + far;
+    vec2 m = 0.5 * (p + q);
+    float middle = 1.0 + dot(m, m);
+    float a2 = 1.0 + max(dot(p, p) - x * x, 0.0), a = sqrt(a2);
+    float way = y / (a2 + y * y) - x / (a2 + x * x) + (atan(y / a) - atan(x / a)) / a;
+    return far < 0.1 ? 1.0 / (middle * middle) : max(way, 0.0) / (2.0 * a2 * far);
 }
 
 float hash3(vec3 p) {
@@ -196,7 +248,8 @@ void main() {
     float mean_rough = clamp(sqrt(sqrt(at * ab)), 0.0, 1.0);
     vec3 f0 = mix(vec3(0.04), albedo, metal);
     vec3 diffuse = albedo * (1.0 - metal);
-    float sky = sky_visibility(world_mm, smooth_normal) * cavity;
+    vec4 near_by = surroundings(world_mm, smooth_normal);
+    float sky = near_by.a * cavity;
 
     // Environment. The reflection of an anisotropic surface is bent toward its lines' normal plane.
     vec3 bent = normalize(mix(n, cross(cross(t, v) , t), 0.35 * aniso * clamp(4.0 * mean_rough, 0.0, 1.0)));
@@ -208,33 +261,43 @@ void main() {
     vec3 env_spec = environment_radiance(r, clamp(layer, 0.0, environment_layers - 2.0));
     vec3 env_diff = environment_radiance(n, environment_layers - 1.0);
     float spec_sky = clamp(pow(nv + sky, exp2(-16.0 * mean_rough - 1.0)) - 1.0 + sky, 0.0, 1.0);
-    vec3 colour = environment_gain * (diffuse * env_diff * sky + (f0 * ab_fit.x + ab_fit.y) * env_spec * spec_sky);
+    vec3 single = f0 * ab_fit.x + ab_fit.y;
+    // What hides the sky is lit by it too, and hardly by lamps: its lit side is turned away.
+    vec3 about = BOUNCE * near_by.rgb * side_light, under = BOUNCE * near_by.rgb * ground_light;
+    vec4 met = reflected(world_mm, r, mean_rough);
+    float down = 0.5 - 0.5 * smooth_normal.z;
+    vec3 open = max(env_diff - down * ground_instead, vec3(0.0)) * environment_gain;
+    vec3 ambient = open * sky + about * (1.0 - down) * (1.0 - sky) + under * down;
+    vec3 mirrored = mix(about, environment_gain * env_spec, spec_sky);
+    mirrored = mix(mirrored, BOUNCE * met.rgb * ground_light, met.a);
+    vec3 colour = diffuse * ambient + single * mirrored;
 
     vec3 mirror = reflect(-v, n), opening = normalize(n + smooth_normal);
     for (int i = 0; i < light_count; ++i) {
         vec3 c = light_position[i].xyz - world_mm;
         vec3 axis = light_axis[i].xyz;
         float size = light_axis[i].w, kind = light_position[i].w;
-        // The point of the light nearest to the mirror ray stands for it in the highlight.
+        // The point of the light nearest to the mirror ray says where the highlight's light comes
+        // from. A disc or panel hands its lobe on by `spread`, half its own width; of tubes, bars
+        // and rings, the lobe is integrated piece by piece into `tube`.
         vec3 near;
-        float wide, nl = 0.0, fall;
-        vec2 panel = vec2(0.0);
+        float nl = 0.0, tube = 0.0, wide = 0.0;
+        vec2 spread = vec2(0.0), alpha = vec2(at, ab);
+        vec3 e1 = vec3(0.0), e2 = vec3(0.0);
+        // Software rasterizers skip a loop, not a branch: what is dear is in loops.
+        int pieces = 0, cells = 0;
         if (kind < 0.5) {
             vec3 off = dot(c, mirror) * mirror - c;
             near = c + off * clamp(size / max(length(off), 1e-4), 0.0, 1.0);
-            wide = size / length(c);
-            fall = 1.0 / dot(c, c);
-            nl = max(dot(n, normalize(c)), 0.0) * fall;
+            spread = vec2(0.5 * size);
+            nl = max(dot(n, normalize(c)), 0.0) / dot(c, c);
         } else if (kind < 1.5) {
             vec3 p0 = c - axis * size, d = axis * 2.0 * size;
             float dm = dot(d, mirror);
             float s = (dot(mirror, p0) * dm - dot(p0, d)) / max(dot(d, d) - dm * dm, 1e-4);
             near = p0 + d * clamp(s, 0.0, 1.0);
-            wide = 0.08 * size / length(c);
-            for (int j = 0; j < 4; ++j) {
-                vec3 q = c + axis * size * (float(j) * 0.5 - 0.75);
-                nl += max(dot(n, normalize(q)), 0.0) / dot(q, q) * 0.25;
-            }
+            wide = BAR_RADIUS * size / length(near);
+            pieces = BAR_PIECES;
         } else if (kind < 2.5) {
             // Where the mirror ray meets the ring's plane, pulled to the circle.
             float down = dot(mirror, axis);
@@ -242,28 +305,46 @@ void main() {
             vec3 flat_off = hit - c;
             flat_off -= axis * dot(flat_off, axis);
             near = c + (length(flat_off) > 1e-3 ? normalize(flat_off) : t) * size;
-            wide = 0.1 * size / length(near);
-            vec3 e1 = normalize(cross(axis, abs(axis.x) < 0.8 ? vec3(1, 0, 0) : vec3(0, 1, 0)));
-            vec3 e2 = cross(axis, e1);
-            // A ring that lies close about the part is uneven in few samples.
-            int steps = size > 0.6 * length(c) ? 12 : 4;
-            for (int j = 0; j < steps; ++j) {
-                float w = 0.3 + float(j) * 6.2831853 / float(steps);
-                vec3 q = c + (e1 * cos(w) + e2 * sin(w)) * size;
-                nl += max(dot(n, normalize(q)), 0.0) / dot(q, q) / float(steps);
-            }
+            wide = RING_RADIUS * size / length(near);
+            pieces = RING_PIECES;
+            e1 = normalize(cross(axis, abs(axis.x) < 0.8 ? vec3(1, 0, 0) : vec3(0, 1, 0)));
+            e2 = cross(axis, e1);
         } else {
             vec3 side = light_side[i].xyz, face = cross(axis, side);
             float breadth = light_side[i].w, down = dot(mirror, face);
             vec3 hit = (abs(down) > 1e-3 && dot(c, face) / down > 0.0 ? mirror * (dot(c, face) / down) : mirror * length(c)) - c;
             near = c + axis * clamp(dot(hit, axis), -size, size) + side * clamp(dot(hit, side), -breadth, breadth);
-            wide = 0.0;
-            for (int j = 0; j < 4; ++j) {
-                vec3 q = c + axis * size * (float(j % 2) - 0.5) + side * breadth * (float(j / 2) - 0.5);
-                nl += max(dot(n, normalize(q)), 0.0) * abs(dot(face, normalize(q))) / dot(q, q) * 0.25;
-            }
-            panel = vec2(size, breadth) * sqrt(abs(dot(face, normalize(near))));
+            cells = 4;
+            spread = 0.5642 * vec2(size, breadth) * sqrt(abs(dot(face, normalize(near))));
         }
+        for (int j = 0; j < cells; ++j) {
+            vec3 side = light_side[i].xyz, face = cross(axis, side);
+            vec3 q = c + axis * size * (float(j % 2) - 0.5) + side * light_side[i].w * (float(j / 2) - 0.5);
+            nl += max(dot(n, normalize(q)), 0.0) * abs(dot(face, normalize(q))) / dot(q, q) * 0.25;
+        }
+        alpha = sqrt(alpha * alpha + 0.2 * wide * wide);
+        vec2 last = vec2(0.0); float last_weight = 0.0;
+        for (int j = 0; j <= pieces && pieces > 0; ++j) {
+            float w = float(j) / float(pieces);
+            vec3 q = c, tangent = axis;
+            if (kind < 1.5) {
+                q += axis * size * (2.0 * w - 1.0);
+            } else {
+                float turn = 0.3 + 6.2831853 * w;
+                q += (e1 * cos(turn) + e2 * sin(turn)) * size;
+                tangent = e2 * cos(turn) - e1 * sin(turn);
+            }
+            float q2 = dot(q, q), along = dot(q, tangent);
+            vec3 l = q * inversesqrt(q2);
+            // A tube gives off less light the flatter it is looked at.
+            float weight = max(dot(n, l), 0.0) * sqrt(max(1.0 - along * along / q2, 0.0)) / q2;
+            vec2 here = slopes(l, v, n, t, b, alpha);
+            float mean_weight = j > 0 ? 0.5 * (weight + last_weight) / float(pieces) : 0.0;
+            nl += mean_weight;
+            tube += mean_weight * mean_lobe(last, here);
+            last = here; last_weight = weight;
+        }
+        tube /= PI * alpha.x * alpha.y;
         vec3 l = normalize(near);
         float nls = max(dot(n, l), 0.0);
         float seen = 1.0;
@@ -273,23 +354,22 @@ void main() {
         // A cavity is open in a cone about its mouth: light from lower down falls on the far wall only.
         float mouth = sqrt(1.0 - cavity);
         seen *= smoothstep(mouth - 0.35, mouth, dot(l, opening));
-        float at2 = min(at + 0.3 * wide, 1.0), ab2 = min(ab + 0.3 * wide, 1.0);
-        float energy = (at * ab) / (at2 * ab2);
         vec3 h = normalize(l + v);
-        float d;
-        if (kind < 2.5) {
-            d = ggx(h, n, t, b, at2, ab2) * max(energy, 0.05);
+        float lobe;
+        if (kind < 0.5 || kind > 2.5) {
+            // As many half vectors as lead to the light share the lobe: a mirror shows the
+            // light's own radiance, sharp at its edges. The middle term is fitted to path traces.
+            vec2 half_size = spread / length(near) / sqrt(max(dot(h, v), 0.1));
+            vec2 wider = vec2(at, ab) * (vec2(at, ab) + 0.9 * half_size) + half_size * half_size;
+            lobe = ggx(h, n, t, b, at, ab) * at * ab * inversesqrt(wider.x * wider.y);
+            lobe *= nls / dot(near, near);
         } else {
-            // As many half vectors as lead to the panel share the lobe: a mirror shows the
-            // panel's own radiance, sharp at its edges.
-            vec2 half_size = 0.5642 * panel / length(near) / sqrt(max(dot(h, v), 0.1));
-            d = ggx(h, n, t, b, at, ab) * at * ab / ((at + half_size.x) * (ab + half_size.y));
+            lobe = tube / pow(max(dot(h, n), 0.3), 4.0);
         }
-        float ka = 0.5 * (at2 + ab2);
+        float ka = 0.5 * (at + ab + wide);
         float vis = 0.5 / max(nls * (nv * (1.0 - ka) + ka) + nv * (nls * (1.0 - ka) + ka), 1e-4);
         vec3 f = f0 + (1.0 - f0) * pow(clamp(1.0 - dot(h, v), 0.0, 1.0), 5.0);
-        vec3 spec = f * d * vis * nls / dot(near, near);
-        colour += light_power[i].rgb * seen * (diffuse / PI * nl + spec);
+        colour += light_power[i].rgb * seen * (diffuse / PI * nl + f * lobe * vis);
     }
     colour += glow * albedo;
     out_colour = vec4(min(colour, vec3(400.0)), coverage);

@@ -4,5 +4,6 @@ in vec3 world_mm;
 in vec3 local_normal;
 in vec2 uv;
 in float depth_mm;
-layout(location = 0) out float out_height;
-void main() { out_height = world_mm.z; }
+uniform vec3 albedo;
+layout(location = 0) out vec4 out_above;    // for the map from above: albedo, world z
+void main() { out_above = vec4(albedo, world_mm.z); }

@@ -15,7 +15,7 @@ void main() {
         if (i == 0 && j == 0) continue;
         ivec2 q = clamp(p + ivec2(i, j), ivec2(0), last);
         if (texelFetch(label_ids, q, 0).rg != id) edge = 1.0;
-        if (id.r > 0u && dot(texelFetch(label_normal, q, 0).xyz, n) < 0.95) edge = 1.0;
+        if (id.r > 0u && dot(texelFetch(label_normal, q, 0).xyz, n) < 0.98) edge = 1.0;
         if (abs(texelFetch(label_position, q, 0).w - z) > 0.01 * z) edge = 1.0;
     }
     out_edge = edge;
