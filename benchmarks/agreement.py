@@ -2,22 +2,27 @@
 
 Usage: python benchmarks/agreement.py labels [--scenes 100] [--size 320]
        python benchmarks/agreement.py colour [--samples 512] [--size 320] [--out FOLDER]
-                                             [--renderers raster ...]
+                                             [--renderers raster pyrender ...] [--each 3]
+                                             [--references FOLDER]
        python benchmarks/agreement.py contrast [--samples 1024] [--size 320]
 
 `labels` compares ids and depth of OpenGL's label pass with Mitsuba's rays through pixel
 centres, over random scenes of every family. `colour` compares what renderers draw of twelve
 fixed scenes with a path trace, as the sensor shows it, by structural similarity (1 is equal) and
-mean difference in 8-bit levels, and writes the pictures side by side. `contrast` compares the
-contrast of every labelled defect of those scenes as `renderer=pathtrace` measures it by default
-with many samples, and as raster does.
+mean difference in 8-bit levels, and writes the pictures side by side: the first renderer's, the
+path trace, the others'. pyrender is among them where its extra is installed. `--references` names
+a folder where path traces are kept for the next run of the same scenes; empty it after a change
+of the path tracer. `contrast` compares the contrast of every labelled defect of those scenes as
+`renderer=pathtrace` measures it by default with many samples, and as raster does.
 """
 
 import argparse
+import hashlib
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import util
 from pathlib import Path
 
 import cv2
@@ -34,9 +39,10 @@ from simgen.render.choose import open_renderer
 from simgen.render.pathtrace.label_rays import LabelRays
 from simgen.render.pathtrace.variant import choose_variant, mitsuba_as
 from simgen.render.raster import Raster
+from simgen.render.renderer import Renderer
 from simgen.sampling import FrameIndex, Streams
 from simgen.scene.family import load_family, parse_ranges
-from simgen.scene.spec import SceneSpec, SensorSpec
+from simgen.scene.spec import SceneSpec, SensorSpec, to_json
 from simgen.sensor import develop, metered, quantize
 
 FAMILIES = ("inspection", "magnetic_tile", "ball_screw", "own_part")
@@ -52,7 +58,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--samples", type=int, default=512)
     parser.add_argument("--variant", default="auto")
-    parser.add_argument("--renderers", nargs="*", default=["raster"])
+    parser.add_argument("--renderers", nargs="+", default=installed())
+    parser.add_argument("--each", type=int, default=3, help="scenes of each family, for colour")
+    parser.add_argument("--references", type=Path)
     parser.add_argument("--families", nargs="*", default=list(FAMILIES))
     parser.add_argument("--out", type=Path, default=Path("outputs/agreement"))
     args = parser.parse_args()
@@ -60,6 +68,11 @@ def main() -> None:
     {"labels": compare_labels, "colour": compare_colour, "contrast": compare_contrast}[args.what](
         args
     )
+
+
+def installed() -> list[str]:
+    """Return the renderers to compare with the path trace."""
+    return ["raster", *(["pyrender"] if util.find_spec("pyrender") else [])]
 
 
 def drawn(
@@ -133,41 +146,63 @@ def compare_colour(args: argparse.Namespace) -> None:
     print("| scene | lights | " + " | ".join(f"{n} SSIM | levels" for n in names[1:]) + " |")
     print("| --- | --- |" + " ---: | ---: |" * len(names[1:]))
     seconds = dict.fromkeys(names, 0.0)
-    small = []
+    small: list[np.ndarray] = []
+    better = dict.fromkeys(names[2:], 0)
     for family in args.families:
-        for number, (scene, pairs) in enumerate(drawn(family, args.size, COLOUR_SEED, 3)):
+        for number, (scene, pairs) in enumerate(drawn(family, args.size, COLOUR_SEED, args.each)):
             pictures = []
             sensor = None
             for name, renderer in renderers.items():
                 started = time.process_time()
-                opened = renderer.open(scene, pairs)
-                linear = opened.colour()
-                opened.close()
+                kept = args.references if name == "pathtrace" else None
+                linear = colour(renderer, scene, pairs, kept, f"{args.samples} {args.variant}")
                 seconds[name] += time.process_time() - started
                 # All as the camera that the path trace exposes.
                 sensor = sensor or plain_sensor(scene, linear)
                 pictures.append(seen(linear, sensor))
             scores = [score(pictures[0], other) for other in pictures[1:]]
             cells = " | ".join(f"{s.similarity:.3f} | {s.levels:.1f}" for s in scores)
+            for name, other in zip(names[2:], scores[1:], strict=True):
+                better[name] += scores[0].similarity > other.similarity
             lights = ", ".join(light.kind for light in scene.lights) or "surroundings"
             print(f"| {family} {number} | {lights} | {cells} |", flush=True)
             side_by_side = np.concatenate([pictures[1], pictures[0], *pictures[2:]], axis=1)
             cv2.imwrite(str(args.out / f"{family}_{number}.png"), side_by_side[..., ::-1])
             small.append(side_by_side)
     cv2.imwrite(str(args.out / "overview.jpg"), overview(small)[..., ::-1])
+    for name, times in better.items():
+        print(f"{names[1]} is more similar than {name} on {times} of {len(small)} scenes")
     for name, renderer in renderers.items():
         print(f"{name}: {seconds[name] / len(small):.2f} CPU-seconds a picture")
         renderer.close()
 
 
-def overview(pairs: list[np.ndarray]) -> np.ndarray:
+def colour(
+    renderer: Renderer, scene: SceneSpec, pairs: list[SurfacePair], kept: Path | None, how: str
+) -> np.ndarray:
+    """Return a picture in linear light; with a folder, the one kept there of the same scene."""
+    digest = hashlib.sha256(f"{how} {to_json(scene)}".encode()).hexdigest()
+    path = None if kept is None else kept / f"{digest[:16]}.npy"
+    if path is not None and path.exists():
+        linear: np.ndarray = np.load(path)
+        return linear
+    opened = renderer.open(scene, pairs)
+    linear = opened.colour()
+    opened.close()
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, linear)
+    return linear
+
+
+def overview(sets: list[np.ndarray]) -> np.ndarray:
     """Return pictures (h, w, 3) in rows of three, at five eighths of their size."""
     shown = [
         cv2.copyMakeBorder(
             cv2.resize(p, None, fx=0.625, fy=0.625, interpolation=cv2.INTER_AREA),
             3, 3, 3, 3, cv2.BORDER_CONSTANT, value=(255, 255, 255),
         )
-        for p in pairs
+        for p in sets
     ]  # fmt: skip
     shown += [np.full_like(shown[0], 255)] * (-len(shown) % 3)
     return np.concatenate([np.concatenate(shown[i : i + 3], 1) for i in range(0, len(shown), 3)])

@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +43,17 @@ def watch_reshaping() -> list[float]:
     return seconds
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scene", default="inspection")
-    parser.add_argument("--frames", type=int, default=12)
-    parser.add_argument("overrides", nargs="*")
-    args = parser.parse_args()
+def stages_of(
+    scene_name: str, frames: int, overrides: Sequence[str]
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Return CPU-seconds of every stage of every frame, and the renderer's facts."""
     cv2.setNumThreads(1)
-    plain = compose("render", [f"+scene={args.scene}", "exposures_per_view=1", *args.overrides])
+    plain = compose("render", [f"+scene={scene_name}", "exposures_per_view=1", *overrides])
     config = parse_render(plain)
     renderer = FrameRenderer(config)
     stages: dict[str, list[float]] = defaultdict(list)
     reshaping = watch_reshaping()
-    for number in range(args.frames + 1):
+    for number in range(frames + 1):
         last = time.process_time()
 
         def lap(stage: str) -> None:
@@ -82,10 +80,28 @@ def main() -> None:
         if number:
             stages["  of it, dents and breaks"].append(sum(reshaping))
             stages["whole frame"].append(time.process_time() - start)
-    print(f"{args.scene}, {args.frames} frames, CPU-seconds; {renderer.facts()['renderer']}")
+    facts = renderer.facts()
+    renderer.close()
+    return stages, facts
+
+
+def show(stages: dict[str, list[float]]) -> None:
+    """Print a line for every stage."""
     for stage, seconds in stages.items():
         middle, mean = statistics.median(seconds), statistics.mean(seconds)
         print(f"{stage:24s} median {middle:.3f}  mean {mean:.3f}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scene", default="inspection")
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("overrides", nargs="*")
+    args = parser.parse_args()
+    stages, facts = stages_of(args.scene, args.frames, args.overrides)
+    print(f"{args.scene}, {args.frames} frames, CPU-seconds; {facts['renderer']}")
+    show(stages)
 
 
 if __name__ == "__main__":

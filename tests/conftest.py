@@ -23,6 +23,13 @@ settings.register_profile("simgen", deadline=None, derandomize=True, max_example
 settings.load_profile("simgen")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the switch of tests/test_golden.py."""
+    parser.addoption(
+        "--regenerate-golden", action="store_true", help="draw the pictures in tests/golden anew"
+    )
+
+
 @pytest.fixture(scope="session")
 def flat_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished dataset of the stand-in renderer; copy it before changing anything."""

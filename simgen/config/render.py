@@ -55,7 +55,7 @@ class RendererConfig:
     `supersample`, samples a pixel side, and `shadow_map` are raster's.
     """
 
-    name: Literal["raster", "pathtrace", "auto"] = "raster"
+    name: Literal["raster", "pathtrace", "pyrender", "auto"] = "raster"
     allow_software: bool = False
     supersample: int = bounded(2, low=1, high=4)
     shadow_map: int = bounded(768, low=128, high=8192)

@@ -30,6 +30,12 @@ def _pathtrace(config: RendererConfig) -> Renderer:
     return PathTrace(config)
 
 
+def _pyrender(config: RendererConfig) -> Renderer:
+    from simgen.render.pyrender.renderer import PyRender
+
+    return PyRender(config)
+
+
 def _auto(config: RendererConfig) -> Renderer:
     try:
         return _raster(config)
@@ -46,5 +52,6 @@ def _auto(config: RendererConfig) -> Renderer:
 _RENDERERS: dict[str, Callable[[RendererConfig], Renderer]] = {
     "raster": _raster,
     "pathtrace": _pathtrace,
+    "pyrender": _pyrender,
     "auto": _auto,
 }

@@ -1,0 +1,1 @@
+"""pyrender as a renderer: its colour, our labels."""
