@@ -41,7 +41,7 @@ class Lighting:
         self._points = np.concatenate(corners) if corners else np.zeros((1, 3))
         layers = prefiltered(scene.environment)
         self._environment = self._upload_environment(layers)
-        self._ground = self._ground_below()
+        self._ground, self._ground_edges = self._ground_below()
         up = layers[-1, 0].mean(axis=0)
         sky, lamps = scene.environment.intensity * up, _falling_light(scene.lights)
         self._ground_light, self._side_light = sky + lamps, sky + _LAMPS_ASIDE * lamps
@@ -77,6 +77,7 @@ class Lighting:
         _set(program, "height_map", first_unit + 1)
         _set(program, "height_frame", frame)
         _set(program, "ground", self._ground)
+        _set(program, "ground_edges", self._ground_edges)
         _set(program, "ground_light", tuple(self._ground_light))
         _set(program, "side_light", tuple(self._side_light))
         _set(program, "ground_instead", self._scene.environment.ground)
@@ -136,16 +137,19 @@ class Lighting:
         _write(program, "light_side", side)
         _write(program, "light_power", power)
 
-    def _ground_below(self) -> tuple[float, float, float, float]:
-        """Return albedo and height of the largest thing that casts no shadow."""
+    def _ground_below(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return albedo and height of the largest thing that casts no shadow, and its borders."""
         lying = [i for i in self._instances if not self._scene.objects[i.id - 1].casts_shadow]
         if not lying:
             # Nothing: reflections of what is below show the surroundings' own ground.
             below = np.asarray(self._scene.environment.ground) * self._scene.environment.intensity
-            return (*np.clip(below / 3, 0, 1), float(self._points[:, 2].min()) - 1.0)
+            nowhere = (1e9, 1e9, -1e9, -1e9)
+            return (*np.clip(below / 3, 0, 1), float(self._points[:, 2].min()) - 1.0), nowhere
         largest = max(lying, key=lambda i: float(np.prod(np.ptp(i.corners_mm, axis=0)[:2])))
         albedo = largest.clean[0].finish.colour
-        return (*albedo, min(float(largest.corners_mm[:, 2].max()), self._points[:, 2].min()))
+        corners = largest.corners_mm
+        height = min(float(corners[:, 2].max()), float(self._points[:, 2].min()))
+        return (*albedo, height), (*corners[:, :2].min(axis=0), *corners[:, :2].max(axis=0))
 
     def _upload_environment(self, layers: np.ndarray) -> moderngl.TextureArray:
         count, height, width, _ = layers.shape

@@ -55,6 +55,7 @@ uniform sampler2D shadow_raw_1;
 uniform sampler2D height_map;              // from above: albedo, world z in mm
 uniform vec4 height_frame;                 // x0, y0, 1 / extent, texel mm
 uniform vec4 ground;                       // what lies under everything: albedo, world z in mm
+uniform vec4 ground_edges;                 // its least and greatest x and y in mm
 uniform vec3 ground_light;                 // radiance of white that lies there
 uniform vec3 side_light;                   // of white that stands about
 uniform vec3 ground_instead;               // what the surroundings have there
@@ -151,8 +152,12 @@ vec4 surroundings(vec3 p, vec3 n) {
 // Albedo of what lies where a mirror ray comes down, and how much of a lobe of that roughness does.
 vec4 reflected(vec3 p, vec3 r, float rough) {
     float soft = 0.05 + 0.7 * rough * rough;
-    vec2 foot = p.xy + r.xy * max(p.z - ground.a, 0.0) / max(-r.z, 0.1);
-    return vec4(from_above(foot).rgb, smoothstep(-soft, soft, -r.z));
+    float far = max(p.z - ground.a, 0.0) / max(-r.z, 0.02);
+    vec2 foot = p.xy + r.xy * far;
+    // How far inside its borders, seen from here: beyond them the surroundings are seen.
+    vec2 inside = min(foot - ground_edges.xy, ground_edges.zw - foot);
+    float on_it = smoothstep(-soft, soft, min(inside.x, inside.y) * max(-r.z, 0.02) / max(far, 1e-3));
+    return vec4(from_above(foot).rgb, on_it * smoothstep(-soft, soft, -r.z));
 }
 
 float ggx(vec3 h, vec3 n, vec3 t, vec3 b, float at, float ab) {
