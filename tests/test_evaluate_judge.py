@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from simgen.errors import ConfigError
-from simgen.evaluate.bootstrap import holm, interval, p_value, resample_weights, verdict
+from simgen.evaluate.bootstrap import merge_singles, resample_parts
 from simgen.evaluate.config import Bottleneck, EvaluateConfig, ExperimentConfig
-from simgen.evaluate.judge import TOO_FEW, Judged, judge
+from simgen.evaluate.figures import Judged
+from simgen.evaluate.inference import holm, verdict
+from simgen.evaluate.judge import TOO_FEW, judge
 from simgen.evaluate.predictions import Detections
 from simgen.evaluate.slices import make_slices, strata_of
 from simgen.report.answer import answer
@@ -57,54 +59,79 @@ def by_name(judged: dict, name: str) -> dict:
 
 
 SETTINGS = EvaluateConfig(resamples=300)
+SEEDS = (0, 1, 2)
+
+
+def pair(images, before: float, after: float) -> list[Judged]:
+    """Runs of the control and of the mix, three seeds each."""
+    return [run(images, a, s, f) for a, f in (("real", before), ("mix", after)) for s in SEEDS]
 
 
 def test_slices_are_all_each_kind_and_each_exposure() -> None:
-    slices = make_slices(photographs(), CLASSES, ("exposure",))
+    slices = make_slices(photographs(), CLASSES, ("exposure",)).made
     assert [s.name for s in slices] == ["all", "bar", "dot", "exposure 1", "exposure 2"]
     assert [s.num_parts for s in slices] == [13, 3, 10, 13, 13]
+    assert [s.clean_parts for s in slices] == [10] * 5
     assert [int(s.defective.sum()) for s in slices] == [26, 6, 20, 13, 13]
 
 
 def test_a_clear_gain_helps_and_a_clear_loss_hurts() -> None:
     images = photographs()
-    bad, good = run(images, "real", 0, 0.1), run(images, "mix", 0, 0.9)
-    gain = judge(images, [bad, good], CLASSES, SETTINGS, "real")
+    gain = judge(images, pair(images, 0.1, 0.9), CLASSES, SETTINGS, "real")
     dots = by_name(gain, "dot")["versus_control"]["mix"]
     assert dots["ap50"]["verdict"] == dots["recall"]["verdict"] == "helps"
     assert dots["ap50"]["low"] > 0
-    worse = Judged(arm="mix", seed=0, found=bad.found)
-    better = Judged(arm="real", seed=0, found=good.found)
-    loss = judge(images, [better, worse], CLASSES, SETTINGS, "real")
+    # Fewer misses are a gain as well.
+    assert dots["miss_rate"]["difference"] < 0
+    assert dots["miss_rate"]["verdict"] == "helps"
+    loss = judge(images, pair(images, 0.9, 0.1), CLASSES, SETTINGS, "real")
     assert by_name(loss, "dot")["versus_control"]["mix"]["ap50"]["verdict"] == "hurts"
 
 
 def test_the_same_detections_cannot_be_told_apart() -> None:
     images = photographs()
-    one = run(images, "real", 0, 0.5)
-    judged = judge(
-        images, [one, Judged(arm="mix", seed=0, found=one.found)], CLASSES, SETTINGS, "real"
-    )
+    ones = [run(images, "real", s, 0.5) for s in SEEDS]
+    twins = [Judged(arm="mix", seed=one.seed, found=one.found) for one in ones]
+    judged = judge(images, [*ones, *twins], CLASSES, SETTINGS, "real")
     entry = by_name(judged, "all")["versus_control"]["mix"]["ap50"]
     assert (entry["difference"], entry["verdict"]) == (0.0, "cannot tell")
 
 
 def test_a_slice_with_few_parts_gets_no_verdict_however_large_the_gain() -> None:
     images = photographs(num_bar=7)
-    judged = judge(
-        images, [run(images, "real", 0, 0.0), run(images, "mix", 0, 1.0)], CLASSES, SETTINGS, "real"
-    )
+    judged = judge(images, pair(images, 0.0, 1.0), CLASSES, SETTINGS, "real")
     assert by_name(judged, "bar")["parts"] == 7
     against = by_name(judged, "bar")["versus_control"]["mix"]
-    assert {against[m]["verdict"] for m in against} == {TOO_FEW}
+    assert {against[m]["verdict"] for m in ("ap50", "ap10", "recall")} == {TOO_FEW}
     assert against["ap50"]["difference"] == pytest.approx(1.0)
+
+
+def test_one_run_an_arm_gets_no_verdict_since_it_may_be_lucky() -> None:
+    images = photographs()
+    runs = [run(images, "real", 0, 0.0), run(images, "mix", 0, 1.0)]
+    against = by_name(judge(images, runs, CLASSES, SETTINGS, "real"), "dot")["versus_control"]
+    assert against["mix"]["ap50"]["verdict"] == "cannot tell"
+    assert "luck of its seed" in against["mix"]["ap50"]["why"]
+    trusting = EvaluateConfig(resamples=300, min_runs=1)
+    against = by_name(judge(images, runs, CLASSES, trusting, "real"), "dot")["versus_control"]
+    assert against["mix"]["ap50"]["verdict"] == "helps"
+
+
+def test_an_arm_is_compared_with_its_own_control() -> None:
+    images = photographs()
+    found = {"real": 0.9, "real_1": 0.1, "mix_1": 0.6}
+    runs = [run(images, a, s, f) for a, f in found.items() for s in SEEDS]
+    judged = judge(images, runs, CLASSES, SETTINGS, {"real_1": "real", "mix_1": "real_1"})
+    against = by_name(judged, "dot")["versus_control"]
+    assert set(against) == {"real_1", "mix_1"}
+    assert against["real_1"]["recall"]["difference"] < 0 < against["mix_1"]["recall"]["difference"]
 
 
 def test_an_arm_s_figure_is_the_mean_of_its_seeds() -> None:
     images = photographs()
     runs = [run(images, "real", seed, 0.5) for seed in (0, 1, 2)]
     figure = by_name(judge(images, runs, CLASSES, SETTINGS, None), "all")["arms"]["real"]["ap50"]
-    assert figure["value"] == pytest.approx(np.mean(list(figure["by_seed"].values())))
+    assert figure["value"] == pytest.approx(np.mean(list(figure["by_run"].values())))
     assert figure["low"] < figure["value"] < figure["high"]
 
 
@@ -112,7 +139,12 @@ def test_without_clean_parts_there_is_no_recall() -> None:
     images = photographs(num_clean=0)
     judged = judge(images, [run(images, "real", 0, 0.5)], CLASSES, SETTINGS, None)
     figures = by_name(judged, "all")["arms"]["real"]
-    assert figures["recall"] == {"value": None, "low": None, "high": None, "by_seed": {"0": None}}
+    assert figures["recall"] == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "by_run": {"draw 0 seed 0": None},
+    }
     assert figures["ap50"]["value"] > 0
 
 
@@ -122,22 +154,36 @@ def test_false_alarms_stay_within_the_rate() -> None:
     assert 0 < judged["runs"][0]["false_alarm_rate"] <= SETTINGS.false_alarm_rate
 
 
-def test_resamples_keep_the_size_of_every_stratum() -> None:
+def test_a_threshold_from_elsewhere_is_kept() -> None:
+    images = photographs(num_clean=40)
+    one = run(images, "real", 0, 0.5)
+    fixed = Judged(arm="real", seed=0, found=one.found, threshold=0.05)
+    judged = judge(images, [fixed], CLASSES, SETTINGS, None)
+    assert judged["runs"][0]["alarm_threshold"] == 0.05
+    best = np.array([d.scores.max() for d, i in zip(one.found, images, strict=True) if i.is_clean])
+    figure = by_name(judged, "all")["arms"]["real"]["false_alarms"]
+    assert figure["value"] == pytest.approx((best > 0.05).mean())
+    assert by_name(judged, "all")["arms"]["real"]["miss_rate"]["value"] < 0.5
+
+
+def test_resamples_keep_the_weight_of_every_stratum() -> None:
     images = photographs(num_dot=5, num_bar=3, num_clean=4)
     strata = strata_of(images)
-    weights = resample_weights(strata, 12, 50, seed=0)
+    rows = resample_parts(strata, 12, 50, seed=0)
     assert sorted(len(g) for g in strata) == [3, 4, 5]
-    np.testing.assert_array_equal(weights[0], 1)
+    np.testing.assert_array_equal(rows.weights[0], 1)
+    assert rows.weights.shape == (1 + 50 + 12, 12)
     for group in strata:
-        np.testing.assert_array_equal(weights[:, list(group)].sum(axis=1), len(group))
-    assert len(np.unique(weights[1:], axis=0)) > 40
+        np.testing.assert_allclose(rows.weights[:, list(group)].sum(axis=1), len(group))
+    assert len(np.unique(rows.weights[1:51], axis=0)) > 40
+    np.testing.assert_array_equal((rows.weights[51:] == 0).sum(axis=1), 1)
 
 
-def test_the_interval_of_a_mean_has_the_normal_width() -> None:
-    values = np.random.default_rng(0).normal(size=200)
-    weights = resample_weights([range(200)], 200, 4000, seed=0)
-    low, high = interval(weights[1:] @ values / 200, 0.95)
-    assert high - low == pytest.approx(2 * 1.96 * values.std() / np.sqrt(200), rel=0.06)
+def test_a_part_that_is_alone_with_its_kinds_joins_others() -> None:
+    groups = {(): [0, 1, 2], ("bar",): [3, 4], ("bar", "dot"): [5], ("hole",): [6], ("nick",): [7]}
+    assert sorted(merge_singles(groups)) == [(0, 1, 2), (3, 4, 5), (6, 7)]
+    assert merge_singles({(): [0, 1], ("hole",): [2]}) == ((0, 1, 2),)
+    assert merge_singles({("hole",): [0]}) == ((0,),)
 
 
 def test_holm_against_a_worked_example() -> None:
@@ -145,12 +191,10 @@ def test_holm_against_a_worked_example() -> None:
     assert holm([]) == []
 
 
-def test_p_values_are_two_sided_and_never_zero() -> None:
-    assert p_value(np.full(99, 0.5)) == pytest.approx(0.02)
-    assert p_value(np.zeros(99)) == 1.0
-    assert p_value(np.full(5, np.nan)) is None
+def test_verdicts_need_a_small_p_value_and_know_which_way_is_better() -> None:
     assert verdict(0.2, 0.049) == "helps"
     assert verdict(-0.2, 0.049) == "hurts"
+    assert verdict(-0.2, 0.049, rising=False) == "helps"
     assert verdict(0.2, 0.051) == "cannot tell"
 
 
@@ -166,10 +210,13 @@ def test_p_values_are_two_sided_and_never_zero() -> None:
 )
 def test_the_first_line_answers_whatever_the_answer_is(finds, num_dot: int, expected: str) -> None:
     images = photographs(num_dot=num_dot)
-    runs = [run(images, "real", 0, finds[0]), run(images, "mix", 0, finds[1])]
+    if finds[0] == finds[1]:
+        runs = [run(images, arm, s, finds[0]) for arm in ("real", "mix") for s in SEEDS]
+    else:
+        runs = pair(images, *finds)
     judged = judge(images, runs, CLASSES, SETTINGS, "real")
     asked = Bottleneck(slice="dot", metric="ap50", reason="few dots")
-    line = answer(asked, judged, "real", "val")
+    line = answer(asked, judged, "val")
     assert line.startswith("Do synthetic images help dot (few dots)? ")
     assert expected in line
     assert "\n" not in line
@@ -180,7 +227,7 @@ def test_the_first_line_says_when_nobody_shows_the_slice() -> None:
     judged = judge(
         images, [run(images, "real", 0, 0.5), run(images, "mix", 0, 0.5)], CLASSES, SETTINGS, "real"
     )
-    assert "Not answered" in answer(Bottleneck(slice="bar"), judged, "real", "val")
+    assert "Not answered" in answer(Bottleneck(slice="bar"), judged, "val")
 
 
 @pytest.mark.parametrize(

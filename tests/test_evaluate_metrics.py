@@ -11,16 +11,19 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from simgen.evaluate.judge import coco_ap50
-from simgen.evaluate.matching import iou, match
+from simgen.evaluate.figures import coco_figures
+from simgen.evaluate.matching import Matches, iou, match
 from simgen.evaluate.metrics import (
     Parts,
     alarm_threshold,
     average_precision,
+    hits_at_false_alarms,
     precision_table,
     recall_above,
 )
+from simgen.evaluate.mistakes import count_mistakes
 from simgen.evaluate.predictions import Detections, load_predictions, save_predictions
+from simgen.evaluate.slices import make_slices
 from simgen.train.images import LabelledImage, LabelledObject
 
 CLASSES = ("dot", "bar")
@@ -53,8 +56,17 @@ _score = st.one_of(st.sampled_from([0.1, 0.5, 0.9]), st.floats(0.001, 1))
 _found = st.lists(st.tuples(st.integers(0, 1), _box, _score), max_size=6)
 
 
-def reference_ap(images: list[LabelledImage], found: list[Detections], threshold: float) -> float:
-    """pycocotools' average precision over the classes that have labels."""
+def mean_ap(matches: list[Matches], num_images: int) -> float:
+    """Our average precision, the images weighing equally, over several classes."""
+    parts = Parts(of_image=np.zeros(num_images, np.int64), share=np.ones(num_images), count=1)
+    each = [average_precision(precision_table(m, parts), np.ones((1, 1)))[0] for m in matches]
+    return float(np.nanmean(each))
+
+
+def reference(
+    images: list[LabelledImage], found: list[Detections], thresholds: list[float]
+) -> np.ndarray:
+    """pycocotools' precisions: overlap, recall, class, area range; -1 where there is no label."""
     annotations, results = [], []
     for picture, seen in zip(images, found, strict=True):
         for thing in picture.objects:
@@ -80,17 +92,21 @@ def reference_ap(images: list[LabelledImage], found: list[Detections], threshold
     truth = COCO()
     truth.dataset = {
         "info": {},
-        "images": [{"id": i.image_id, "width": 64, "height": 64} for i in images],
+        "images": [{"id": i.image_id, "width": 640, "height": 640} for i in images],
         "annotations": annotations,
         "categories": [{"id": i + 1, "name": k} for i, k in enumerate(CLASSES)],
     }
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
         evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
-        evaluation.params.iouThrs = np.array([threshold])
+        evaluation.params.iouThrs = np.array(thresholds)
         evaluation.evaluate()
         evaluation.accumulate()
-    precision = evaluation.eval["precision"][0, :, :, 0, -1]
+    return evaluation.eval["precision"][..., -1]
+
+
+def reference_ap(images: list[LabelledImage], found: list[Detections], threshold: float) -> float:
+    precision = reference(images, found, [threshold])[0, :, :, 0]
     return float(precision[precision > -1].mean())
 
 
@@ -103,7 +119,7 @@ def test_average_precision_is_pycocotools(scenes, threshold: float) -> None:
     if not any(i.objects for i in images) or not any(len(d.scores) for d in found):
         return
     kinds = [k for k in CLASSES if any(k in i.kinds for i in images)]
-    ours = coco_ap50([match(images, found, CLASSES, k, threshold) for k in kinds], len(images))
+    ours = mean_ap([match(images, found, CLASSES, k, threshold) for k in kinds], len(images))
     assert ours == pytest.approx(reference_ap(images, found, threshold), abs=1e-6)
 
 
@@ -121,9 +137,79 @@ def test_average_precision_is_pycocotools_on_many_detections() -> None:
         near = [(CLASSES.index(k), tuple(np.array(b) + rng.uniform(-2, 2, 4))) for k, b in truth]
         images.append(image(n, truth))
         found.append(detections([(k, b, round(float(rng.uniform()), 2)) for k, b in rows + near]))
-    ours = coco_ap50([match(images, found, CLASSES, k, 0.5) for k in CLASSES], len(images))
+    ours = mean_ap([match(images, found, CLASSES, k, 0.5) for k in CLASSES], len(images))
     assert ours == pytest.approx(reference_ap(images, found, 0.5), abs=1e-6)
     assert ours > 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_slice_that_pycocotools_knows_is_its_figure(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # Sides around COCO's limits of 32 and 96 pixels, on them as well.
+    sides = (12, 31, 32, 33, 60, 95, 96, 97, 150)
+    images, found = [], []
+    for n in range(25):
+        truth = [
+            (CLASSES[int(rng.integers(2))], (*rng.integers(0, 300, 2), *rng.choice(sides, 2)))
+            for _ in range(int(rng.integers(0, 5)))
+        ]
+        near = [
+            (int(rng.integers(2)) if rng.uniform() < 0.2 else CLASSES.index(k), b + shift)
+            for k, b in truth
+            for shift in rng.integers(-8, 9, (2, 4))
+        ]
+        far = [
+            (int(rng.integers(2)), (*rng.integers(0, 300, 2), *rng.choice(sides, 2)))
+            for _ in range(4)
+        ]
+        images.append(image(n, [(k, tuple(float(v) for v in b)) for k, b in truth]))
+        found.append(detections([(k, tuple(b), rng.integers(1, 20) / 20) for k, b in near + far]))
+    expected = reference(images, found, np.linspace(0.5, 0.95, 10).tolist())
+    slices = make_slices(images, CLASSES, (), {"size_px": (32, 96)}).made
+    assert [s.name for s in slices] == [
+        "all",
+        "dot",
+        "bar",
+        "size_px to 32",
+        "size_px 32-96",
+        "size_px from 96",
+    ]
+    both = slice(None)
+    for part, kinds, area in zip(
+        slices, (both, 0, 1, both, both, both), (0, 0, 0, 1, 2, 3), strict=True
+    ):
+        figures = coco_figures(images, found, part, CLASSES)
+        for name, overlaps in (("ap50", 0), ("ap50_95", both)):
+            precision = expected[overlaps][..., kinds, area]
+            assert figures[name] == pytest.approx(precision[precision > -1].mean(), abs=1e-6)
+
+
+def test_hits_rise_with_the_false_alarms_that_are_allowed() -> None:
+    images, found = _scene()
+    parts = Parts(of_image=np.arange(4), share=np.ones(4), count=4)
+    table = precision_table(match(images, found, CLASSES, "dot", 0.5), parts)
+    # By falling score: hit .9, false .8, false .7, hit .6 (and a false .5), over four images.
+    curve = hits_at_false_alarms(table, np.ones((1, 4)), np.ones(4), (0.0, 0.25, 0.5, 8.0))
+    np.testing.assert_allclose(curve, [[1 / 3, 1 / 3, 2 / 3, 2 / 3]])
+    # Without the part of the last hit there is half of the rest.
+    curve = hits_at_false_alarms(table, np.array([[1.0, 1, 0, 1]]), np.ones(4), (8.0,))
+    np.testing.assert_allclose(curve, [[0.5]])
+
+
+def test_each_mistake_has_its_name() -> None:
+    box, off, far = (10.0, 10.0, 10.0, 10.0), (15.0, 12.0, 10.0, 10.0), (40.0, 40.0, 8.0, 8.0)
+    images = [image(0, [("dot", box), ("dot", far)]), image(1, [("bar", box)]), image(2, [])]
+    found = [
+        detections([(0, box, 0.9), (0, box, 0.8), (0, off, 0.7), (0, far, 0.1)]),
+        detections([(0, box, 0.9)]),
+        detections([(1, far, 0.9)]),
+    ]
+    counts = count_mistakes(images, found, CLASSES, threshold=0.5)
+    none = dict.fromkeys(counts["dot"], 0)
+    # The far dot was seen below the threshold alone; the bar was touched, as a dot.
+    seen = {"hit": 1, "duplicate": 1, "localization": 1, "confused": 1, "missed": 1}
+    assert counts["dot"] == none | seen
+    assert counts["bar"] == none | {"background": 1}
 
 
 def test_saved_detections_give_the_same_figure(tmp_path: Path) -> None:
@@ -161,7 +247,7 @@ def test_a_weight_is_a_number_of_copies_of_the_part(weights: list[int]) -> None:
     copies = [n for n, p in enumerate([0, 0, 1, 2]) for _ in range(weights[p])]
     again = [image(i, [(o.kind, o.box) for o in images[n].objects]) for i, n in enumerate(copies)]
     matches = match(again, [found[n] for n in copies], CLASSES, "dot", 0.5)
-    assert weighted == pytest.approx(coco_ap50([matches], len(again)), abs=1e-6)
+    assert weighted == pytest.approx(mean_ap([matches], len(again)), abs=1e-6)
 
 
 def test_a_part_counts_once_however_many_images_show_it() -> None:

@@ -33,8 +33,8 @@ def overrides(tmp_path: Path, *more: str) -> list[str]:
         "real.exclude=[vague]",
         f"+datasets.synthetic.path={tmp_path}/rendered",
         "+datasets.synthetic.render='python -m simgen render +scene=made_up'",
-        "+arms.real={real: 1.0}",
-        "+arms.mix={real: 0.5, synthetic: 0.5}",
+        "+arms.real.mix={real: 1.0}",
+        "+arms.mix.mix={real: 0.5, synthetic: 0.5}",
         "train.passes=16",
         "train.batch=4",
         "train.crop_px=64",
@@ -80,7 +80,7 @@ def test_an_experiment_reports_resumes_and_matches_pycocotools(folders: Path, ca
     page = (folders / "out" / "report.html").read_text()
     assert page.index("Do synthetic images help bar") < page.index("<h1>")
     assert "http" not in page.replace('<html lang="en">', "")
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 2
 
     _same_as_pycocotools(folders, report)
     assert len((folders / "holdout.jsonl").read_text().splitlines()) == 1
@@ -169,8 +169,8 @@ def test_photographs_are_found_through_the_environment(monkeypatch) -> None:
     ("change", "message"),
     [
         (["train.pases=3"], r"train\.pases: unknown key"),
-        (["+arms.odd={real: 0.3, synthetic: 0.7}"], r"arms\.odd\.real: 0\.3 of a batch of 4"),
-        (["+arms.odd={reel: 1.0}"], r"arms\.odd: no source named 'reel'; did you mean 'real'"),
+        (["+arms.odd.mix={real: 0.3, synthetic: 0.7}"], r"arms\.odd\.mix\.real: 0\.3 of a batch of 4"),
+        (["+arms.odd.mix={reel: 1.0}"], r"arms\.odd: no source named 'reel'; did you mean 'real'"),
         (["control=mixx"], r"control: no arm named 'mixx'"),
         (["+train.categories.sinthetic.dot=bar"], r"train\.categories: no source named"),
         (["bottleneck={slice: bra}"], r"bottleneck\.slice: no slice named 'bra'; did you mean"),

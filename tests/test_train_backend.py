@@ -1,9 +1,11 @@
 """The Ultralytics backend: weights, torchvision beside any torch, and a training that learns."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -169,34 +171,39 @@ def _sources(tmp_path: Path):
     return load_real(config, "train"), load_real(config, "val")
 
 
-def _train(source, passes: int, seed: int = 0):
-    from simgen.train.config import TrainConfig
+SMALL = {"batch": 8, "crop_px": 96, "width": 16, "learning_rate": 5e-3, "ema": 0.9, "threads": 1}
+
+
+def _train(source, passes: int, seed: int = 0, folder: Path | None = None, **more):
+    from simgen.train.config import ArmConfig, TrainConfig
+    from simgen.train.plan import make_plan
+    from simgen.train.session import Session
     from simgen.train.yolo import YoloTrainer
 
-    config = TrainConfig(
-        passes=passes, batch=8, crop_px=96, width=16, learning_rate=5e-3, ema=0.9, threads=1
-    )
-    records: list[dict] = []
-    detector = YoloTrainer().train(
-        config, source.kinds, {"real": source}, {"real": 8}, seed, records.append, "test"
-    )
-    return config, detector, records
+    config = TrainConfig(passes=passes, **SMALL, **more)
+    stages = make_plan(ArmConfig(mix={"real": 1.0}), config, "test")
+    with tempfile.TemporaryDirectory() as scratch:
+        session = Session(folder or Path(scratch))
+        detector = YoloTrainer().train(
+            config, source.kinds, {"real": source}, stages, seed, session
+        )
+    return config, detector, session
 
 
 def test_a_short_training_finds_unseen_defects(tmp_path: Path) -> None:
     _need_extra()
-    from simgen.evaluate.judge import coco_ap50
-    from simgen.evaluate.matching import match
-    from simgen.evaluate.predictions import predict_all
+    from simgen.evaluate.config import EvaluateConfig
+    from simgen.evaluate.training import quick_figures
     from simgen.train.yolo import YoloTrainer
 
     train, val = _sources(tmp_path)
-    config, detector, records = _train(train, passes=960)
-    found = predict_all(detector.predict, val.images, "test")
+    config, detector, session = _train(train, passes=960, folder=tmp_path)
     kinds = train.kinds
-    ap = coco_ap50([match(val.images, found, kinds, k, 0.5) for k in kinds], len(val.images))
-    assert ap > 0.5
-    assert records[-1]["passes"] == 960
+    figures = quick_figures(detector.predict, val, kinds, EvaluateConfig())
+    assert figures["ap50"] > 0.5
+    assert {"ap10", "recall", "ap50 dot", "ap50 bar"} < figures.keys()
+    records = [json.loads(t) for t in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert session.last["passes"] == session.counters.passes == 960
     assert records[-1]["cls_loss"] < 0.7 * records[0]["cls_loss"]
 
     detector.save(tmp_path / "weights.pt")
@@ -226,7 +233,7 @@ def test_the_backbone_is_frozen_and_the_seed_decides_the_rest(tmp_path: Path) ->
     fresh = YoloTrainer().build(config, train.kinds, seed=0)
     for name, value in fresh.model.model[0].state_dict().items():
         assert torch.equal(value, first.model.model[0].state_dict()[name]), name
-    one, two, three = first.head_state(), second.head_state(), other.head_state()
+    one, two, three = first.state(), second.state(), other.state()
     assert all(torch.equal(one[k], two[k]) for k in one)
     assert not all(torch.equal(one[k], three[k]) for k in one)
-    assert not all(torch.equal(one[k], fresh.head_state()[k]) for k in one)
+    assert not all(torch.equal(one[k], fresh.state()[k]) for k in one)

@@ -8,6 +8,7 @@ from typing import Any
 from simgen.config import compose, parse
 from simgen.errors import DatasetError
 from simgen.evaluate.config import METRICS, EvaluateConfig
+from simgen.evaluate.contamination import clear, pictures_at, scan
 from simgen.evaluate.holdout import load_for_evaluation, refuse_shared_photographs
 from simgen.evaluate.judge import judge
 from simgen.evaluate.real import detect
@@ -56,6 +57,11 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         purpose={"command": "evaluate", "run": str(finished.folder)},
     )
     refuse_shared_photographs(photographs, finished.trained_on())
+    if split == "holdout":
+        seen = [p for f in finished.trained_on().values() for p in pictures_at("training", Path(f))]
+        photographs = clear(
+            photographs, scan(photographs.images, seen), config.evaluate.contamination
+        )
     result = judge(
         photographs.images,
         [detect(finished, photographs, split)],

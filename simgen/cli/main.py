@@ -22,6 +22,7 @@ COMMANDS = {
     "diff": "what changed from one dataset to another",
     "export": "a dataset as YOLO, COCO, WebDataset, Parquet or BOP, split by scene",
     "train": "one training run",
+    "crossvalidate": "choices compared on folds of train and val, without the holdout",
     "evaluate": "one report on real photographs",
     "experiment": "all arms and seeds of a comparison, with a report",
     "doctor": "what will render here, and the remedy for what does not",
@@ -128,7 +129,7 @@ def _help(command: str, text: str) -> str:
 
 
 def _overview() -> str:
-    lines = [f"  {name:<12}{what}" for name, what in COMMANDS.items()]
+    lines = [f"  {name:<15}{what}" for name, what in COMMANDS.items()]
     return "\n".join(
         [
             "usage: python -m simgen COMMAND [key=value ...] [--config-dir FOLDER] [--traceback]",

@@ -1,48 +1,38 @@
 """From detections of all runs to figures by slice, intervals and verdicts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from simgen.evaluate.bootstrap import (
+from simgen.evaluate.bootstrap import Resamples, resample_parts
+from simgen.evaluate.config import METRICS, EvaluateConfig
+from simgen.evaluate.figures import (
+    FALSE_ALARMS,
+    Judged,
+    RunFigures,
+    coco_figures,
+    figures_of,
+    image_scores,
+)
+from simgen.evaluate.inference import (
+    Curves,
+    Estimate,
+    estimate,
+    estimate_difference,
     holm,
-    interval,
-    minimum_detectable,
-    p_value,
-    resample_weights,
     verdict,
 )
-from simgen.evaluate.config import METRICS, EvaluateConfig
-from simgen.evaluate.matching import Matches, match
-from simgen.evaluate.metrics import (
-    Parts,
-    alarm_threshold,
-    average_precision,
-    precision_table,
-    recall_above,
-)
-from simgen.evaluate.predictions import Detections
+from simgen.evaluate.metrics import recall_above
+from simgen.evaluate.mistakes import count_mistakes
 from simgen.evaluate.slices import Slice, make_slices, parts_of, strata_of
+from simgen.evaluate.worth import worth_by_slice
 from simgen.train.images import LabelledImage
 
 TOO_FEW = "too few parts"
-_IOU = {"ap50": 0.5, "ap10": 0.1}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One run's detections on the photographs.
-
-    Attributes:
-        arm, seed: Which run.
-        found: Detections by image.
-    """
-
-    arm: str
-    seed: int
-    found: tuple[Detections, ...]
+# Figures that are shares of images, and those of which less is better.
+_SHARES = ("recall", "miss_rate", "false_alarms")
+FALLING = ("miss_rate", "false_alarms")
 
 
 def judge(
@@ -50,140 +40,145 @@ def judge(
     runs: Sequence[Judged],
     classes: Sequence[str],
     config: EvaluateConfig,
-    control: str | None,
+    control: str | Mapping[str, str] | None,
 ) -> dict[str, Any]:
-    """Return figures by slice for every arm, and each arm against the control.
+    """Return figures by slice for every arm, and each arm against its control.
 
     Args:
         images: The photographs.
-        runs: Detections of every arm and seed on them.
+        runs: Detections of every arm, draw of real parts and seed on them.
         classes: Names of the detections' kinds.
-        config: Intervals, false-alarm rate, and what is too few.
-        control: Arm that the others are compared with, or None.
+        config: Slices, intervals, false-alarm rate, and what is too few.
+        control: Arm that the others are compared with; a mapping gives each arm its own, the
+            one with the same real parts; None compares nothing.
 
     Returns:
-        JSON-ready: `slices` (a list) and `runs` (COCO's own AP50, thresholds).
+        JSON-ready: `slices` (a list), `left_out`, `runs`, `mistakes`, `worth`, `worth_curves` and
+        counts.
     """
-    slices = make_slices(images, classes, config.by)
-    everything = parts_of(images, np.ones(len(images), bool))
-    weights = resample_weights(strata_of(images), everything.count, config.resamples, config.seed)
-    tables = [_figures(images, r, slices, classes, weights, config) for r in runs]
+    slices = make_slices(images, classes, config.by, config.bins)
+    num_parts = parts_of(images, np.ones(len(images), bool)).count
+    resamples = resample_parts(strata_of(images), num_parts, config.resamples, config.seed)
+    figures = [figures_of(images, r, slices.made, classes, resamples.weights, config) for r in runs]
     arms = list(dict.fromkeys(r.arm for r in runs))
-
-    results = []
-    for number, part in enumerate(slices):
-        curves = {
-            (arm, m): _mean(
-                [t[number][m] for t, r in zip(tables, runs, strict=True) if r.arm == arm]
-            )
-            for arm in arms
-            for m in METRICS
-        }
-        entry: dict[str, Any] = {
-            "slice": part.name,
-            "group": part.group,
-            "parts": part.num_parts,
-            "images": int(part.defective.sum()),
-            "arms": {},
-            "versus_control": {},
-        }
-        for arm in arms:
-            seeds = [(r.seed, t[number]) for t, r in zip(tables, runs, strict=True) if r.arm == arm]
-            entry["arms"][arm] = {m: _figure(curves[arm, m], seeds, m, config) for m in METRICS}
-            if control in arms and arm != control:
-                entry["versus_control"][arm] = {
-                    m: _difference(curves[arm, m] - curves[control, m], config) for m in METRICS
-                }
-        results.append(entry)
+    against = _controls(control, arms)
+    results = [
+        _entry(number, part, runs, figures, arms, against, resamples, config)
+        for number, part in enumerate(slices.made)
+    ]
     _give_verdicts(results, config)
     return {
         "slices": results,
-        "runs": [_run_figures(images, r, classes, config) for r in runs],
-        "parts": everything.count,
+        "left_out": dict(slices.left_out),
+        "controls": against,
+        "runs": [
+            _run_figures(images, r, f, slices.made[0], classes)
+            for r, f in zip(runs, figures, strict=True)
+        ],
+        "mistakes": _mistakes(images, runs, figures, arms, classes),
+        **worth_by_slice(runs, figures, slices.made, resamples, config),
+        "parts": num_parts,
         "clean_parts": len({i.part for i in images if i.is_clean}),
         "images": len(images),
     }
 
 
-def image_scores(found: Sequence[Detections]) -> np.ndarray:
-    """Return each image's highest detection score over all kinds, 0 without any; shape (I,)."""
-    return np.array([d.scores.max(initial=0.0) for d in found])
+def _controls(control: str | Mapping[str, str] | None, arms: Sequence[str]) -> dict[str, str]:
+    if control is None:
+        return {}
+    named = control if isinstance(control, Mapping) else dict.fromkeys(arms, control)
+    return {a: named[a] for a in arms if a in named and named[a] != a and named[a] in arms}
 
 
-def coco_ap50(matches: Sequence[Matches], num_images: int) -> float:
-    """Return AP50 with images weighted equally: what pycocotools gives for the same detections."""
-    parts = Parts(of_image=np.zeros(num_images, np.int64), share=np.ones(num_images), count=1)
-    each = [average_precision(precision_table(m, parts), np.ones((1, 1)))[0] for m in matches]
-    return float(np.nanmean(each)) if not np.all(np.isnan(each)) else float("nan")
-
-
-def _figures(
-    images: Sequence[LabelledImage],
-    run: Judged,
-    slices: Sequence[Slice],
-    classes: Sequence[str],
-    weights: np.ndarray,
-    config: EvaluateConfig,
-) -> list[dict[str, np.ndarray]]:
-    """Return per slice and metric the value under each row of weights, shape (B + 1,)."""
-    best = image_scores(run.found)
-    clean = np.array([i.is_clean for i in images], bool)
-    everything = parts_of(images, np.ones(len(images), bool))
-    image_weights = weights[:, everything.of_image] * everything.share
-    threshold = alarm_threshold(best[clean], image_weights[:, clean], config.false_alarm_rate)
-    matches = {
-        (m, k): match(images, run.found, classes, k, _IOU[m]) for m in _IOU for k in slices[0].kinds
-    }
-    precision: dict[tuple[str, str, bytes], np.ndarray] = {}
-    rows = []
-    for part in slices:
-        parts = parts_of(images, part.looked_at)
-        row = {}
-        for metric in _IOU:
-            each = []
-            for kind in part.kinds:
-                key = (metric, kind, part.looked_at.tobytes())
-                if key not in precision:
-                    table = precision_table(matches[metric, kind], parts)
-                    precision[key] = average_precision(table, weights)
-                each.append(precision[key])
-            row[metric] = _mean(each) if each else np.full(len(weights), np.nan)
-        chosen = part.defective
-        shown = parts_of(images, chosen)
-        seen = weights[:, shown.of_image[chosen]] * shown.share[chosen]
-        row["recall"] = recall_above(best[chosen], seen, threshold)
-        rows.append(row)
-    return rows
-
-
-def _mean(values: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the mean over the first axis without NaN, NaN where all are."""
-    stacked = np.stack(values)
-    valid = ~np.isnan(stacked)
-    count = valid.sum(axis=0)
-    total = np.where(valid, stacked, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-
-
-def _figure(
-    curve: np.ndarray,
-    seeds: Sequence[tuple[int, Mapping[str, np.ndarray]]],
-    metric: str,
+def _entry(
+    number: int,
+    part: Slice,
+    runs: Sequence[Judged],
+    figures: Sequence[RunFigures],
+    arms: Sequence[str],
+    against: Mapping[str, str],
+    resamples: Resamples,
     config: EvaluateConfig,
 ) -> dict[str, Any]:
-    low, high = interval(curve[1:], config.confidence)
-    by_seed = {str(seed): _number(row[metric][0]) for seed, row in seeds}
-    return {"value": _number(curve[0]), "low": low, "high": high, "by_seed": by_seed}
+    curves: dict[tuple[str, str], Curves] = {
+        (arm, m): {
+            r.key: f.by_slice[number][m] for r, f in zip(runs, figures, strict=True) if r.arm == arm
+        }
+        for arm in arms
+        for m in METRICS
+    }
+    entry: dict[str, Any] = {
+        "slice": part.name,
+        "group": part.group,
+        "parts": part.num_parts,
+        "clean_parts": part.clean_parts,
+        "images": int(part.defective.sum()),
+        "arms": {},
+        "versus_control": {},
+        "froc": {},
+    }
+    for arm in arms:
+        entry["arms"][arm] = {
+            m: _figure(estimate(curves[arm, m], resamples, _basis(part, m)), curves[arm, m], config)
+            for m in METRICS
+        }
+        froc = {r.key: f.froc[number] for r, f in zip(runs, figures, strict=True) if r.arm == arm}
+        entry["froc"][arm] = _froc(froc, resamples, part.num_parts, config)
+        if arm in against:
+            entry["versus_control"][arm] = {
+                m: _difference(
+                    estimate_difference(
+                        curves[arm, m],
+                        curves[against[arm], m],
+                        resamples,
+                        _basis(part, m),
+                        pulled=m in _SHARES or _basis(part, m) < config.min_parts,
+                    ),
+                    _basis(part, m),
+                    config,
+                )
+                for m in METRICS
+            }
+    return entry
 
 
-def _difference(curve: np.ndarray, config: EvaluateConfig) -> dict[str, Any]:
-    low, high = interval(curve[1:], config.confidence)
+def _basis(part: Slice, metric: str) -> int:
+    return part.clean_parts if metric == "false_alarms" else part.num_parts
+
+
+def _figure(made: Estimate, curves: Curves, config: EvaluateConfig) -> dict[str, Any]:
+    low, high = made.interval(config.confidence)
+    each = {f"draw {d} seed {s}": _number(c[0]) for (d, s), c in sorted(curves.items())}
+    return {"value": _number(made.value), "low": low, "high": high, "by_run": each}
+
+
+def _froc(
+    curves: Mapping[tuple[int, int], np.ndarray | None],
+    resamples: Resamples,
+    num_parts: int,
+    config: EvaluateConfig,
+) -> list[dict[str, Any]]:
+    points = []
+    for column, rate in enumerate(FALSE_ALARMS):
+        known = {k: c[:, column] for k, c in curves.items() if c is not None}
+        if known:
+            made = estimate(known, resamples, num_parts)
+            low, high = made.interval(config.confidence)
+            value = _number(made.value)
+            points.append({"false_alarms": rate, "value": value, "low": low, "high": high})
+    return points
+
+
+def _difference(made: Estimate, parts: int, config: EvaluateConfig) -> dict[str, Any]:
+    low, high = made.interval(config.confidence)
     return {
-        "difference": _number(curve[0]),
+        "difference": _number(made.value),
         "low": low,
         "high": high,
-        "p": p_value(curve[1:]),
-        "minimum_detectable": minimum_detectable(curve[1:]),
+        "p": made.p_value(),
+        "minimum_detectable": made.minimum_detectable(),
+        "parts": parts,
+        "runs": made.num_runs,
     }
 
 
@@ -194,33 +189,68 @@ def _give_verdicts(results: list[dict[str, Any]], config: EvaluateConfig) -> Non
         family = []
         for result in results:
             entry = result["versus_control"][arm][metric]
-            if result["parts"] < config.min_parts:
+            if entry["difference"] is None and entry["parts"] == 0:
+                entry["verdict"] = verdict(None, None)
+            elif entry["parts"] < config.min_parts:
                 entry["verdict"] = TOO_FEW
             elif entry["p"] is None:
                 entry["verdict"] = verdict(None, None)
+            elif entry["runs"] < config.min_runs:
+                entry["verdict"] = verdict(None, None)
+                entry["why"] = f"{entry['runs']} run an arm: it may be the luck of its seed"
             else:
                 family.append(entry)
+        rising = metric not in FALLING
         for entry, adjusted in zip(family, holm([e["p"] for e in family]), strict=True):
-            entry |= {"p_holm": adjusted, "verdict": verdict(entry["difference"], adjusted)}
+            entry["p_holm"] = adjusted
+            entry["verdict"] = verdict(entry["difference"], adjusted, rising=rising)
 
 
 def _run_figures(
-    images: Sequence[LabelledImage], run: Judged, classes: Sequence[str], config: EvaluateConfig
+    images: Sequence[LabelledImage],
+    run: Judged,
+    figures: RunFigures,
+    everything: Slice,
+    classes: Sequence[str],
 ) -> dict[str, Any]:
-    kinds = [k for k in classes if any(k in i.kinds for i in images)]
-    matches = [match(images, run.found, classes, k, 0.5) for k in kinds]
     clean = np.array([i.is_clean for i in images], bool)
     share = parts_of(images, np.ones(len(images), bool)).share[clean]
     best = image_scores(run.found)[clean]
-    threshold = alarm_threshold(best, share[None, :], config.false_alarm_rate)
-    alarms = recall_above(best, share[None, :], threshold)
+    alarms = recall_above(best, share[None, :], np.array([figures.threshold]))
+    coco = coco_figures(images, run.found, everything, classes)
     return {
         "arm": run.arm,
+        "draw": run.draw,
         "seed": run.seed,
-        "coco_ap50": _number(coco_ap50(matches, len(images))),
-        "alarm_threshold": _number(threshold[0]),
+        "real_parts": run.real_parts,
+        "coco_ap50": _number(coco["ap50"]),
+        "coco_ap50_95": _number(coco["ap50_95"]),
+        "alarm_threshold": _number(figures.threshold),
+        "threshold_from": "these photographs" if run.threshold is None else "other photographs",
         "false_alarm_rate": _number(alarms[0]),
     }
+
+
+def _mistakes(
+    images: Sequence[LabelledImage],
+    runs: Sequence[Judged],
+    figures: Sequence[RunFigures],
+    arms: Sequence[str],
+    classes: Sequence[str],
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return counts by arm and kind, means over the arm's runs."""
+    result = {}
+    for arm in arms:
+        each = [
+            count_mistakes(images, r.found, classes, f.threshold)
+            for r, f in zip(runs, figures, strict=True)
+            if r.arm == arm
+        ]
+        result[arm] = {
+            kind: {name: float(np.mean([e[kind][name] for e in each])) for name in each[0][kind]}
+            for kind in each[0]
+        }
+    return result
 
 
 def _number(value: float) -> float | None:

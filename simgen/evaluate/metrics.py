@@ -4,6 +4,7 @@ A bootstrap resample of parts is a row of weights, so that an interval costs a m
 and no new matching. With every weight 1, average precision equals pycocotools'.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,10 +83,43 @@ def average_precision(table: PrecisionTable, weights: np.ndarray) -> np.ndarray:
     false = np.cumsum(weights @ table.false, axis=1)
     precision = hits / (hits + false + np.spacing(1))
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    for row in np.flatnonzero(some):
-        at = np.searchsorted(hits[row] / labels[row], _RECALLS, side="left")
-        reached = at < hits.shape[1]
-        result[row] = envelope[row, at[reached]].sum() / len(_RECALLS)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        recall = hits / labels[:, None]
+    # Each recall point takes the envelope at the first hit that reaches it.
+    reached = np.searchsorted(_RECALLS, recall, side="right")
+    points = np.diff(reached, axis=1, prepend=0)
+    result[some] = (envelope * points).sum(axis=1)[some] / len(_RECALLS)
+    return result
+
+
+def hits_at_false_alarms(
+    table: PrecisionTable, weights: np.ndarray, images: np.ndarray, rates: Sequence[float]
+) -> np.ndarray:
+    """Return the free-response curve: share of labels found at given false alarms an image.
+
+    Args:
+        table: Matches of one class.
+        weights: Weight of each part, shape (B, P).
+        images: Weight of all images that are looked at, by part, shape (P,).
+        rates: False detections an image, R of them.
+
+    Returns:
+        Shape (B, R), NaN where no label has weight.
+    """
+    labels = weights @ table.labels
+    result = np.full((len(weights), len(rates)), np.nan)
+    result[labels > 0] = 0.0
+    if len(table.part) == 0:
+        return result
+    hits = np.cumsum(weights[:, table.part] * table.hit, axis=1)
+    false = np.cumsum(weights @ table.false, axis=1) - 1e-9
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = hits / labels[:, None]
+    for number, rate in enumerate(rates):
+        # False alarms only rise along the hits, so those that may be taken come first.
+        taken = (false <= rate * (weights @ images)[:, None]).sum(axis=1)
+        some = (labels > 0) & (taken > 0)
+        result[some, number] = found[some, taken[some] - 1]
     return result
 
 

@@ -31,12 +31,12 @@ class RayExecutor:
     """
 
     def __init__(self, job: Job, config: RayConfig, *, workers: int) -> None:
-        self._ray = _ray()
+        self._ray = import_ray()
         self._job = job
         self._config = config
         self._workers = workers
         self.deadline_s = config.deadline_s
-        self._connected = _connect(self._ray, config.address)
+        self._connected = connect(self._ray, config.address)
         self._task = self._ray.remote(
             num_cpus=config.cpus,
             num_gpus=config.gpus,
@@ -163,7 +163,12 @@ def _cause(error: Exception) -> BaseException:
     return cause if isinstance(cause, BaseException) else error
 
 
-def _ray() -> Any:
+def import_ray() -> Any:
+    """Return ray.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -172,7 +177,7 @@ def _ray() -> Any:
     return ray
 
 
-def _connect(ray: Any, address: str) -> bool:
+def connect(ray: Any, address: str) -> bool:
     """Join a cluster, or start one here; return False if this process had joined before."""
     if ray.is_initialized():
         return False

@@ -95,7 +95,7 @@ class _Array:
     ) -> None:
         world = min(config.jobs, len(shards))
         shares = [s for r in range(world) if (s := _share(shards, r, world))]
-        executor = _executor(config)
+        executor = slurm_executor(config)
         count = len(shares)
         try:
             self.jobs = executor.map_array(
@@ -116,14 +116,7 @@ class _Array:
 
     def running(self) -> bool:
         """Return whether any job is waiting or running."""
-        ids = {job.job_id.partition("_")[0] for job in self.jobs}
-        # Not sacct, which needs an accounting database.
-        command = ["squeue", "--noheader", "--array", "--format=%i", f"--jobs={','.join(ids)}"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode and "Invalid job id" not in done.stderr:
-            # The controller does not answer now; its jobs go on.
-            return True
-        return bool(done.stdout.split())
+        return still_running(self.jobs)
 
     def raise_errors(self) -> None:
         """Raise what a job that has ended reported."""
@@ -145,11 +138,28 @@ class _Array:
             subprocess.run(["scancel", "--quiet", *ids], capture_output=True)
 
 
+def still_running(jobs: Sequence[Any]) -> bool:
+    """Return whether any of submitit's jobs is waiting or running."""
+    ids = {job.job_id.partition("_")[0] for job in jobs}
+    # Not sacct, which needs an accounting database.
+    command = ["squeue", "--noheader", "--array", "--format=%i", f"--jobs={','.join(ids)}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode and "Invalid job id" not in done.stderr:
+        # The controller does not answer now; its jobs go on.
+        return True
+    return bool(done.stdout.split())
+
+
 def _share(shards: Sequence[ShardRange], rank: int, world: int) -> list[ShardRange]:
     return [shard for shard in shards if shard.number % world == rank]
 
 
-def _executor(config: SlurmConfig) -> Any:
+def slurm_executor(config: SlurmConfig) -> Any:
+    """Return submitit's executor.
+
+    Raises:
+        ConfigError: This is no Slurm cluster, or submitit is missing.
+    """
     try:
         import submitit
     except ModuleNotFoundError:

@@ -4,24 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from simgen.evaluate.config import Bottleneck
-from simgen.evaluate.judge import TOO_FEW
+from simgen.evaluate.judge import FALLING, TOO_FEW
 
 METRIC_NAMES = {
     "ap50": "AP50",
     "ap10": "AP at IoU 0.1",
+    "ap50_95": "AP50-95",
     "recall": "image-level recall",
+    "miss_rate": "image-level miss rate",
+    "false_alarms": "false alarms on clean parts",
 }
 
 
-def answer(
-    bottleneck: Bottleneck | None, judged: Mapping[str, Any], control: str, split: str
-) -> str:
+def answer(bottleneck: Bottleneck | None, judged: Mapping[str, Any], split: str) -> str:
     """Return one line that answers the experiment's question, whatever the answer is.
 
     Args:
         bottleneck: The question; None asks about everything.
         judged: Result of `judge`.
-        control: The arm compared with.
         split: Name of the photographs' split.
     """
     asked = bottleneck or Bottleneck(slice="all")
@@ -31,12 +31,15 @@ def answer(
     if entry is None or not entry["versus_control"]:
         return f"{question} Not answered: no {split} photograph shows it, or nothing was compared."
     compared = {arm: metrics[asked.metric] for arm, metrics in entry["versus_control"].items()}
-    details = [_detail(arm, entry, compared[arm], asked.metric, control) for arm in compared]
-    lead = _lead(compared, entry["parts"], split)
+    controls = judged["controls"]
+    details = [_detail(arm, entry, compared[arm], asked.metric, controls[arm]) for arm in compared]
+    lead = _lead(compared, entry["parts"], split, falling=asked.metric in FALLING)
     return f"{question} {lead} {METRIC_NAMES[asked.metric]}: {'; '.join(details)}."
 
 
-def _lead(compared: Mapping[str, Mapping[str, Any]], parts: int, split: str) -> str:
+def _lead(
+    compared: Mapping[str, Mapping[str, Any]], parts: int, split: str, *, falling: bool
+) -> str:
     verdicts = {arm: c["verdict"] for arm, c in compared.items()}
     helping = [arm for arm, v in verdicts.items() if v == "helps"]
     hurting = [arm for arm, v in verdicts.items() if v == "hurts"]
@@ -46,13 +49,21 @@ def _lead(compared: Mapping[str, Mapping[str, Any]], parts: int, split: str) -> 
         return f"Yes, in {', '.join(helping)}{also}; judged on {judges}."
     if hurting:
         return f"No: {', '.join(hurting)} hurts; judged on {judges}."
-    rose = any((c["difference"] or 0) > 0 for c in compared.values())
+    sign = -1 if falling else 1
+    rose = any(sign * (c["difference"] or 0) > 0 for c in compared.values())
+    if falling:
+        return _undecided(verdicts, judges, parts, ("fell", "fall") if rose else ("", "fall"))
+    return _undecided(verdicts, judges, parts, ("rose", "rise") if rose else ("", "rise"))
+
+
+def _undecided(verdicts: Mapping[str, str], judges: str, parts: int, moved: tuple[str, str]) -> str:
+    rose, rise = moved
     if TOO_FEW in verdicts.values():
-        seen = "The figure rose, but" if rose else "No rise was seen, and"
+        seen = f"The figure {rose}, but" if rose else f"No {rise} was seen, and"
         return f"{seen} {judges} {'is' if parts == 1 else 'are'} too few for a verdict."
     if rose:
-        return f"Cannot tell: the figure rose, within what chance does to {judges}."
-    return f"No rise was seen on {judges}."
+        return f"Cannot tell: the figure {rose}, within what chance does to {judges}."
+    return f"No {rise} was seen on {judges}."
 
 
 def _detail(

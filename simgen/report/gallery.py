@@ -1,4 +1,4 @@
-"""Small pictures of what a run found, missed and invented."""
+"""Small pictures of what the control and another arm found, missed and invented, side by side."""
 
 import io
 from collections.abc import Sequence
@@ -7,95 +7,150 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from simgen.evaluate.judge import Judged, image_scores
+from simgen.evaluate.figures import LOOSE_IOU, Judged, image_scores
 from simgen.evaluate.matching import iou
+from simgen.evaluate.slices import Slice
 from simgen.train.images import LabelledImage
 
-_HEIGHT_PX = 190
+_HEIGHT_PX, _MOST_WIDTH_PX = 190, 420
 _LABEL, _DETECTION = (60, 220, 90), (255, 90, 60)
-_LOOSE_IOU = 0.1
+FALSE_ALARMS = "false alarms on clean parts"
+_OUTCOMES = ("gained", "lost", "missed by all", "found by all", "found by some")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A JPEG and its caption."""
+    """A JPEG of what one arm detected, and its caption."""
 
+    arm: str
     jpeg: bytes
     caption: str
 
 
-def galleries(
-    images: Sequence[LabelledImage],
-    run: Judged,
-    classes: Sequence[str],
-    threshold: float,
-    per_kind: int = 2,
-) -> dict[str, list[Picture]]:
-    """Return hits and misses of each kind, and false alarms on clean images, by heading.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One photograph as every arm saw it.
 
-    No physical part appears twice under one heading and kind.
+    Attributes:
+        outcome: `gained` or `lost` against the control, `missed by all`, ...
+        part: The physical part.
+        pictures: In the order of the arms, the control first.
+    """
+
+    outcome: str
+    part: str
+    pictures: tuple[Picture, ...]
+
+
+def gallery(
+    images: Sequence[LabelledImage],
+    runs: Sequence[Judged],
+    classes: Sequence[str],
+    thresholds: Sequence[float],
+    control: str,
+    slices: Sequence[Slice],
+    each: int = 2,
+) -> dict[str, list[Row]]:
+    """Return photographs by slice and, last, false alarms on clean parts.
+
+    Of every slice and outcome at most `each` photographs of different parts are shown. An arm
+    stands for itself with its first run.
 
     Args:
         images: The photographs.
-        run: Detections on them.
+        runs: Detections on them.
         classes: Names of the detections' kinds.
-        threshold: Detections above it are drawn and counted.
-        per_kind: Pictures of each kind.
+        thresholds: Of every run; detections above it are drawn and counted.
+        control: The arm that others are compared with.
+        slices: What photographs are sorted by.
+        each: Photographs of each slice and outcome.
     """
-    best = image_scores(run.found)
-    hits: list[tuple[str, int, float]] = []
-    misses: list[tuple[str, int, float]] = []
-    for index, image in enumerate(images):
-        for kind in sorted(image.kinds):
-            score = _best_hit(image, run, index, kind, list(classes).index(kind))
-            (hits if score > threshold else misses).append((kind, index, score))
-    false = [("", i, best[i]) for i, m in enumerate(images) if m.is_clean and best[i] > threshold]
-    chosen = {
-        "hits": _best_of(hits, images, per_kind),
-        "misses": _best_of(misses, images, per_kind),
-        "false alarms on clean parts": _best_of(false, images, 3 * per_kind),
-    }
-    return {
-        heading: [_picture(images[i], run, i, classes, threshold, kind) for kind, i, _ in entries]
-        for heading, entries in chosen.items()
-    }
+    shown = _first_runs(runs, thresholds, control)
+    result: dict[str, list[Row]] = {}
+    for part in slices:
+        entries = []
+        for index in np.flatnonzero(part.defective):
+            hits = {r.arm: _is_hit(images[index], r, index, part, classes, t) for r, t in shown}
+            entries.append((_outcome(hits, control), int(index)))
+        if entries:
+            order = sorted(entries, key=lambda e: (_OUTCOMES.index(e[0]), e[1]))
+            result[part.name] = _rows(order, images, shown, classes, each)
+    best = {r.arm: image_scores(r.found) for r, _ in shown}
+    alarms = [
+        ("by " + ", ".join(loud), index)
+        for index, image in enumerate(images)
+        if image.is_clean and (loud := [r.arm for r, t in shown if best[r.arm][index] > t])
+    ]
+    result[FALSE_ALARMS] = _rows(sorted(alarms), images, shown, classes, each)
+    return result
 
 
-def _best_hit(image: LabelledImage, run: Judged, index: int, kind: str, number: int) -> float:
-    """Return the highest score of a detection of the kind that touches a label of it, or 0."""
-    found = run.found[index]
-    truth = np.array([o.box for o in image.objects if o.kind == kind]).reshape(-1, 4)
-    mine = found.kinds == number
-    if not mine.any():
-        return 0.0
-    near = iou(found.boxes[mine], truth).max(axis=1) >= _LOOSE_IOU
-    return float(found.scores[mine][near].max(initial=0.0))
+def _first_runs(
+    runs: Sequence[Judged], thresholds: Sequence[float], control: str
+) -> list[tuple[Judged, float]]:
+    first: dict[str, tuple[Judged, float]] = {}
+    for run, threshold in zip(runs, thresholds, strict=True):
+        first.setdefault(run.arm, (run, threshold))
+    return sorted(first.values(), key=lambda r: r[0].arm != control)
 
 
-def _best_of(
-    entries: list[tuple[str, int, float]], images: Sequence[LabelledImage], per_kind: int
-) -> list[tuple[str, int, float]]:
-    shown: list[tuple[str, int, float]] = []
-    parts: dict[str, set[str]] = {}
-    for kind, index, score in sorted(entries, key=lambda e: (e[0], -e[2], e[1])):
-        seen = parts.setdefault(kind, set())
-        if images[index].part not in seen and len(seen) < per_kind:
-            seen.add(images[index].part)
-            shown.append((kind, index, score))
-    return shown
-
-
-def _picture(
+def _is_hit(
     image: LabelledImage,
     run: Judged,
     index: int,
+    part: Slice,
     classes: Sequence[str],
     threshold: float,
-    kind: str,
+) -> bool:
+    """Return whether a detection above the threshold touches a label of the slice, of its kind."""
+    found = run.found[index]
+    for number, thing in enumerate(image.objects):
+        counts = part.counted is None or part.counted.objects[index][number]
+        if thing.kind not in part.kinds or not counts:
+            continue
+        mine = (found.kinds == classes.index(thing.kind)) & (found.scores > threshold)
+        truth = np.array(thing.box).reshape(1, 4)
+        if mine.any() and (iou(found.boxes[mine], truth) >= LOOSE_IOU).any():
+            return True
+    return False
+
+
+def _outcome(hits: dict[str, bool], control: str) -> str:
+    if all(hits.values()):
+        return "found by all"
+    if not any(hits.values()):
+        return "missed by all"
+    if control not in hits:
+        return "found by some"
+    return "lost" if hits[control] else "gained"
+
+
+def _rows(
+    entries: Sequence[tuple[str, int]],
+    images: Sequence[LabelledImage],
+    shown: Sequence[tuple[Judged, float]],
+    classes: Sequence[str],
+    each: int,
+) -> list[Row]:
+    rows: list[Row] = []
+    parts: dict[str, set[str]] = {}
+    for outcome, index in entries:
+        seen = parts.setdefault(outcome, set())
+        if images[index].part in seen or len(seen) == each:
+            continue
+        seen.add(images[index].part)
+        made = tuple(_picture(images[index], run, index, classes, t) for run, t in shown)
+        rows.append(Row(outcome=outcome, part=images[index].part, pictures=made))
+    return rows
+
+
+def _picture(
+    image: LabelledImage, run: Judged, index: int, classes: Sequence[str], threshold: float
 ) -> Picture:
-    scale = _HEIGHT_PX / image.pixels.shape[0]
-    width = max(1, round(image.pixels.shape[1] * scale))
-    picture = Image.fromarray(np.array(image.pixels)).convert("RGB").resize((width, _HEIGHT_PX))
+    height, width = image.pixels.shape[:2]
+    scale = min(_HEIGHT_PX / height, _MOST_WIDTH_PX / width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = Image.fromarray(np.array(image.pixels)).convert("RGB").resize(size)
     draw = ImageDraw.Draw(picture)
     for thing in image.objects:
         _outline(draw, thing.box, scale, _LABEL)
@@ -107,9 +162,8 @@ def _picture(
             texts.append(f"{classes[found.kinds[number]]} {found.scores[number]:.2f}")
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80)
-    seen = ", ".join(texts) or "nothing detected"
-    title = f"{kind}, {image.part}" if kind else image.part
-    return Picture(jpeg=buffer.getvalue(), caption=f"{title}: {seen}")
+    caption = f"{run.arm}: {', '.join(texts) or 'nothing detected'}"
+    return Picture(arm=run.arm, jpeg=buffer.getvalue(), caption=caption)
 
 
 def _outline(

@@ -17,6 +17,9 @@ from simgen.dataset.stored import decode_json, inside
 from simgen.errors import ConfigError, DatasetError
 from simgen.train.images import LabelledImage, LabelledObject, Source
 
+# What an annotation may say beside COCO's fields; slices of an evaluation are made of it.
+_SAID_OF_OBJECTS = ("visibility", "contrast", "contrast_ring")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
@@ -207,7 +210,12 @@ def _object(
     mask, corner = _mask(annotation, record, file)
     x, y, width, height = (float(v) for v in box)
     kind = reading.rename.get(name, name)
-    return LabelledObject(kind=kind, box=(x, y, width, height), mask=mask, corner=corner)
+    said = annotation.get("attributes")
+    attributes = dict(said) if isinstance(said, dict) else {}
+    attributes |= {k: annotation[k] for k in _SAID_OF_OBJECTS if k in annotation}
+    return LabelledObject(
+        kind=kind, box=(x, y, width, height), mask=mask, corner=corner, attributes=attributes
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """Crops at native scale; one preparation of pixels for training and prediction."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +9,8 @@ from simgen.train.config import AugmentConfig
 from simgen.train.images import LabelledImage, LabelledObject
 
 # Statistics of ImageNet, which the backbone was trained with; a padded pixel equals the mean.
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
-_STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
+MEAN = np.array([0.485, 0.456, 0.406], np.float32) * 255
+STD = np.array([0.229, 0.224, 0.225], np.float32) * 255
 _SMALLEST_PIECE_PX = 3
 
 
@@ -21,11 +22,13 @@ class Crop:
         pixels: float32, shape (S, S, 3), normalised for the backbone, 0 outside the image.
         boxes: float32, shape (N, 4), x1, y1, x2, y2 in pixels of the crop.
         kinds: Names of the N objects' classes.
+        mask: uint8, shape (S, S): 1 + the index of the object that a pixel belongs to, 0 none.
     """
 
     pixels: np.ndarray
     boxes: np.ndarray
     kinds: tuple[str, ...]
+    mask: np.ndarray
 
 
 def normalised(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -41,7 +44,7 @@ def normalised(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     rgb = np.asarray(pixels, np.float32)
     rgb = rgb[..., None] if rgb.ndim == 2 else rgb
     out = np.zeros((height, width, 3), np.float32)
-    out[: rgb.shape[0], : rgb.shape[1]] = (rgb - _MEAN) / _STD
+    out[: rgb.shape[0], : rgb.shape[1]] = (rgb - MEAN) / STD
     return out
 
 
@@ -101,23 +104,50 @@ def cut(
     pixels[y0 - top : y1 - top, x0 - left : x1 - left] = normalised(piece, y1 - y0, x1 - x0)
 
     boxes, kinds = [], []
+    mask = np.zeros((size, size), np.uint8)
     for thing in image.objects:
         box = _visible_box(thing, x0, y0, x1, y1)
         if box is not None:
             boxes.append([box[0] - left, box[1] - top, box[2] - left, box[3] - top])
             kinds.append(thing.kind)
+            _draw(mask, thing, box, (left, top), min(255, len(kinds)))
     found = np.array(boxes, np.float32).reshape(-1, 4)
     if rng.uniform() < augment.flip_x:
-        pixels, found = (
+        pixels, mask, found = (
             pixels[:, ::-1],
+            mask[:, ::-1],
             np.stack([size - found[:, 2], found[:, 1], size - found[:, 0], found[:, 3]], axis=1),
         )
     if rng.uniform() < augment.flip_y:
-        pixels, found = (
+        pixels, mask, found = (
             pixels[::-1],
+            mask[::-1],
             np.stack([found[:, 0], size - found[:, 3], found[:, 2], size - found[:, 1]], axis=1),
         )
-    return Crop(pixels=np.ascontiguousarray(pixels), boxes=found, kinds=tuple(kinds))
+    return Crop(
+        pixels=np.ascontiguousarray(pixels), boxes=found, kinds=tuple(kinds), mask=mask.copy()
+    )
+
+
+def _draw(
+    mask: np.ndarray,
+    thing: LabelledObject,
+    box: tuple[float, float, float, float],
+    corner: tuple[int, int],
+    number: int,
+) -> None:
+    """Write `number` where the object is; where it has no mask, in its box."""
+    (x0, y0), size = corner, len(mask)
+    if thing.mask is None:
+        left, top = math.floor(box[0]) - x0, math.floor(box[1]) - y0
+        inner = np.ones((math.ceil(box[3]) - y0 - top, math.ceil(box[2]) - x0 - left), bool)
+    else:
+        left, top = thing.corner[0] - x0, thing.corner[1] - y0
+        inner = thing.mask
+    rows, columns = inner.shape
+    seen = inner[max(0, -top) : max(0, size - top), max(0, -left) : max(0, size - left)]
+    place = mask[max(0, top) : max(0, top + rows), max(0, left) : max(0, left + columns)]
+    place[seen] = number
 
 
 def _relit(rng: np.random.Generator, piece: np.ndarray, augment: AugmentConfig) -> np.ndarray:

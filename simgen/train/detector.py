@@ -1,4 +1,4 @@
-"""The detector: a frozen ImageNet backbone, a light top-down neck, Ultralytics' Detect head."""
+"""The detector: a backbone, a neck and Ultralytics' head, in training and in use."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from simgen.errors import DatasetError
-from simgen.train.crops import normalised
+from simgen.errors import AssetError, DatasetError
+from simgen.train.architecture import BACKBONE_LAYERS, fold_norms, make_model
+from simgen.train.config import Frozen, TrainConfig
+from simgen.train.crops import MEAN, STD, normalised
+from simgen.train.start import IMAGENET, put_start, read_weights
 from simgen.train.ultralytics_env import import_ultralytics
 
 # Smallest score that is kept, most boxes an image, and overlap at which the weaker box goes.
@@ -21,60 +24,87 @@ class Detector:
 
     Attributes:
         classes: Names, in the order of the head's outputs.
-        model: Ultralytics' model; `model.model[0]` is the frozen backbone.
+        model: Ultralytics' model.
+        trained: The layers that may train; those before them never do.
     """
 
     def __init__(
-        self, classes: Sequence[str], *, levels: str, width: int, weights: Path, seed: int
+        self, config: TrainConfig, classes: Sequence[str], seed: int, *, start: bool = True
     ) -> None:
-        """Build it with a backbone from `weights` and a head drawn from `seed`.
+        """Build it with the initial weights of `config.weights`, the rest drawn from `seed`.
 
         Args:
+            config: Model, task, weights, and what is frozen.
             classes: Names of what to detect.
-            levels: Strides of the finest and coarsest map, `8-32` or `4-16`.
-            width: Channels of the neck.
-            weights: torchvision's MobileNetV2 weights.
-            seed: Seed of the head's initial values.
+            seed: Seed of the initial values.
+            start: Whether to read a weights file; not if the weights of a run follow.
 
         Raises:
-            ConfigError: The extra `yolo` is not installed.
+            ConfigError: The extra `yolo` is not installed, or the weights do not exist.
+            AssetError: The weights do not fit.
         """
         import_ultralytics()
         import torch
-        from ultralytics.nn.tasks import DetectionModel
 
         self.classes = tuple(classes)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._layers = BACKBONE_LAYERS[config.model]
+        self._task, self._scaled = config.task, config.model == "yolo11n"
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model = DetectionModel(_architecture(levels, width, len(classes)), ch=3, verbose=False)
-        backbone = model.model[0]
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        held = backbone.m.state_dict()
-        backbone.m.load_state_dict({k: state[f"features.{k}"] for k in held})
-        backbone.eval().requires_grad_(False)
-        _fold_norms(backbone)
+            model = make_model(config, len(classes))
+        if start or config.weights == IMAGENET:
+            put_start(model, config, self.classes, self._layers)
+        never = config.freeze != "none"
+        # Folded, a backbone that never trains costs half as much.
+        self._folded = never and config.model == "mobilenet"
+        self._own_backbone = not (self._folded and config.weights == IMAGENET)
+        if never:
+            model.model[: self._layers].eval().requires_grad_(False)
+        if self._folded:
+            fold_norms(model.model[0])
         # Twice as quick as the default layout on a CPU, the depthwise layers above all.
         self.model: Any = model.to(self.device, memory_format=torch.channels_last)
+        self.trained: Any = self.model.model[self._layers :] if never else self.model.model
+        self._frozen = 0
+        self.freeze(config.freeze)
+
+    def freeze(self, what: Frozen) -> None:
+        """Choose what does not train, from now on; BatchNorm keeps its statistics there."""
+        layers = self.model.model
+        self._frozen = {"none": 0, "backbone": self._layers, "neck": len(layers) - 1}[what]
+        for number, layer in enumerate(layers):
+            if layer in self.trained:
+                layer.requires_grad_(number >= self._frozen)
+        # Fixed by Ultralytics: the weights that turn a distribution into a distance.
+        layers[-1].dfl.requires_grad_(False)
 
     def training(self, active: bool) -> None:
-        """Switch the neck and head between training and prediction; the backbone stays frozen."""
+        """Switch what trains between training and prediction; the rest stays as it is."""
         self.model.train(active)
-        self.model.model[0].eval()
+        if self._frozen:
+            self.model.model[: self._frozen].eval()
 
-    def head_state(self) -> dict[str, Any]:
-        """Return a copy of all that is trained: neck and head with their statistics."""
-        state = self.model.model[1:].state_dict()
+    def backbone_parameters(self) -> set[int]:
+        """Return the ids of the backbone's parameters."""
+        return {id(p) for p in self.model.model[: self._layers].parameters()}
+
+    def state(self) -> dict[str, Any]:
+        """Return a copy of all that may train, with its statistics."""
+        state = self.trained.state_dict()
         return {k: v.detach().cpu().clone() for k, v in state.items()}
 
-    def load_head(self, state: dict[str, Any]) -> None:
-        """Put a `head_state` back."""
-        self.model.model[1:].load_state_dict(state)
+    def put(self, state: dict[str, Any]) -> None:
+        """Put a `state` back."""
+        self.trained.load_state_dict(state)
 
     def tensor(self, pixels: np.ndarray) -> Any:
         """Return normalised images, shape (B, H, W, 3), as the model's input."""
         import torch
 
+        if self._scaled:
+            # This model was made for levels in [0, 1].
+            pixels = (pixels * STD + MEAN) / np.float32(255)
         # (B, H, W, 3) seen as (B, 3, H, W) is channels-last already.
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
 
@@ -88,14 +118,34 @@ class Detector:
             Boxes, float64, shape (N, 4), COCO x, y, width, height, clipped to the image;
             scores, float64, shape (N,), falling; class indices, int64, shape (N,).
         """
+        boxes, scores, kinds, _ = self._predict(pixels, masks=False)
+        return boxes, scores, kinds
+
+    def predict_masks(
+        self, pixels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Segment one whole image; as `predict`, and masks, bool, shape (N, H, W).
+
+        Raises:
+            DatasetError: It was trained to detect boxes alone.
+        """
+        if self._task != "segment":
+            raise DatasetError("this run was trained with train.task=detect and has no masks")
+        return self._predict(pixels, masks=True)
+
+    def _predict(
+        self, pixels: np.ndarray, *, masks: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         import torch
         from ultralytics.utils.nms import non_max_suppression
+        from ultralytics.utils.ops import process_mask
 
         height, width = pixels.shape[:2]
-        padded = normalised(pixels, -(-height // 32) * 32, -(-width // 32) * 32)
+        size = (-(-height // 32) * 32, -(-width // 32) * 32)
         self.training(False)
         with torch.no_grad():
-            raw = self.model(self.tensor(padded[None]))
+            raw = self.model(self.tensor(normalised(pixels, *size)[None]))
+            raw, protos = raw[0] if self._task == "segment" else (raw, [None])
             # The time limit would cut results short on a busy machine, so there is none.
             found = non_max_suppression(
                 raw,
@@ -106,18 +156,32 @@ class Detector:
                 nc=len(self.classes),
                 max_time_img=1e9,
             )[0]
-        rows = found.numpy(force=True).astype(np.float64)
+            drawn = np.zeros((len(found), height, width), bool)
+            if masks:
+                made = process_mask(protos[0], found[:, 6:], found[:, :4], size, upsample=True)
+                drawn = made.numpy(force=True)[:, :height, :width].astype(bool)
+        rows = found[:, :6].numpy(force=True).astype(np.float64)
         rows[:, [0, 2]] = rows[:, [0, 2]].clip(0, width)
         rows[:, [1, 3]] = rows[:, [1, 3]].clip(0, height)
-        rows = rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+        kept = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
+        rows, drawn = rows[kept], drawn[kept]
         boxes = np.concatenate([rows[:, :2], rows[:, 2:4] - rows[:, :2]], axis=1)
-        return boxes, rows[:, 4], rows[:, 5].astype(np.int64)
+        return boxes, rows[:, 4], rows[:, 5].astype(np.int64), drawn
 
     def save(self, file: Path) -> None:
-        """Write the trained part; the backbone is known by its hash."""
+        """Write the weights; ImageNet's frozen backbone is known by its hash."""
         import torch
 
-        torch.save({"classes": list(self.classes), "head": self.head_state()}, file)
+        layers = self.model.model
+        content: dict[str, Any] = {
+            "classes": list(self.classes),
+            "folded": self._folded and self._own_backbone,
+            "head": _copy(layers[self._layers :]),
+            "backbone": _copy(layers[: self._layers]) if self._own_backbone else None,
+        }
+        part = file.with_suffix(".part")
+        torch.save(content, part)
+        part.replace(file)
 
     def load(self, file: Path) -> None:
         """Read what `save` wrote.
@@ -125,64 +189,18 @@ class Detector:
         Raises:
             DatasetError: The file is missing, broken, or of another detector.
         """
-        import torch
-
         try:
-            saved = torch.load(file, map_location="cpu", weights_only=True)
+            saved = read_weights(file)
             if tuple(saved["classes"]) != self.classes:
                 raise DatasetError(f"{file}: detects {saved['classes']}, not {list(self.classes)}")
-            self.load_head(saved["head"])
-        except DatasetError:
-            raise
-        except Exception as error:  # torch raises many kinds for a broken file
+            self.model.model[self._layers :].load_state_dict(saved["head"])
+            if saved.get("backbone"):
+                self.model.model[: self._layers].load_state_dict(saved["backbone"])
+        except (AssetError, RuntimeError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"{file}: cannot be loaded ({type(error).__name__}); train again"
             ) from None
 
 
-def _architecture(levels: str, width: int, num_classes: int) -> dict[str, Any]:
-    """Return Ultralytics' description; a layer is [from, repeats, module, arguments]."""
-    backbone = [[-1, 1, "TorchVision", [320, "mobilenet_v2", None, True, 2, True]]]
-    up = ["nn.Upsample", [None, 2, "nearest"]]
-    head: list[list[Any]] = [
-        [0, 1, "Index", [24, 4]],  # 1: stride 4
-        [0, 1, "Index", [32, 7]],  # 2: stride 8
-        [0, 1, "Index", [96, 14]],  # 3: stride 16
-        [0, 1, "Index", [320, 18]],  # 4: stride 32
-        [4, 1, "Conv", [width, 1, 1]],  # 5
-        [-1, 1, *up],
-        [3, 1, "Conv", [width, 1, 1]],
-        [[-1, 6], 1, "Concat", [1]],
-        [-1, 1, "C3k2", [width, False]],  # 9
-        [-1, 1, *up],
-        [2, 1, "Conv", [width, 1, 1]],
-        [[-1, 10], 1, "Concat", [1]],
-        [-1, 1, "C3k2", [width, False]],  # 13
-    ]
-    if levels == "4-16":
-        head += [
-            [-1, 1, *up],
-            [1, 1, "Conv", [width // 2, 1, 1]],
-            [[-1, 14], 1, "Concat", [1]],
-            [-1, 1, "C3k2", [width // 2, False]],  # 17
-            [[17, 13, 9], 1, "Detect", ["nc"]],
-        ]
-    else:
-        head.append([[13, 9, 5], 1, "Detect", ["nc"]])
-    return {"nc": num_classes, "backbone": backbone, "head": head}
-
-
-def _fold_norms(module: Any) -> None:
-    """Fold every BatchNorm into the convolution before it: the same function, at half the cost."""
-    from torch import nn
-    from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-    for child in module.children():
-        _fold_norms(child)
-    if not isinstance(module, nn.Sequential):
-        return
-    for i in range(len(module) - 1):
-        if isinstance(module[i], nn.Conv2d) and isinstance(module[i + 1], nn.BatchNorm2d):
-            module[i] = fuse_conv_bn_eval(module[i], module[i + 1])
-            module[i + 1] = nn.Identity()
-    module.requires_grad_(False)
+def _copy(layers: Any) -> dict[str, Any]:
+    return {k: v.detach().cpu().clone() for k, v in layers.state_dict().items()}

@@ -18,12 +18,15 @@ class LabelledObject:
         mask: Visible pixels inside the box rounded outwards, bool, shape (h, w), or None
             if the source gave no mask.
         corner: Column and row of the mask's first pixel.
+        attributes: What the source says about it: `visibility`, `contrast`, and its own
+            `attributes`.
     """
 
     kind: str
     box: tuple[float, float, float, float]
     mask: np.ndarray | None = None
     corner: tuple[int, int] = (0, 0)
+    attributes: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

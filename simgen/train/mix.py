@@ -53,15 +53,17 @@ def batches(
     steps: int,
     focus: float,
     seed: int,
+    first: int = 0,
 ) -> Iterator[list[Draw]]:
     """Yield the draws of each step; step `i` does not depend on the steps before it.
 
     Args:
         sources: By name, at least those of `quota`.
         quota: Images of each source in every batch.
-        steps: Number of batches.
+        steps: Step to stop before.
         focus: Probability that a draw is aimed at a defect.
         seed: Seed of the run.
+        first: Step to begin with.
 
     Raises:
         ConfigError: A source of the quota does not exist.
@@ -72,7 +74,7 @@ def batches(
         if name not in sources:
             raise ConfigError(f"arms: no source named {name!r}{suggest(name, sources)}")
         pools[name] = _Pool.of(sources[name])
-    for step in range(steps):
+    for step in range(first, steps):
         draws = []
         for name, count in quota.items():
             rng = stream(seed, step, f"mix/{name}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from simgen.config import bounded
 from simgen.errors import DatasetError
 from simgen.train.coco import Reading, read_json, read_source
 from simgen.train.images import Source
@@ -25,11 +26,16 @@ class RealConfig:
         set: Name of the set, a folder in `root` with train.json, val.json, holdout.json
             and images/.
         exclude: Categories that are left out, with the images that show them.
+        parts_per_kind: Parts of each kind that train; parts are what is scarce.
+        clean_per_defective: Clean parts for each defective one that trains, where not all
+            do; None: as many as in the whole split.
     """
 
     root: str
     set: str
     exclude: tuple[str, ...] = ()
+    parts_per_kind: int | Literal["all"] = bounded("all", low=1)
+    clean_per_defective: float | None = bounded(None, low=0)
 
     @property
     def folder(self) -> Path:

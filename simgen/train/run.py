@@ -4,8 +4,8 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,15 +14,18 @@ import numpy as np
 import simgen
 from simgen.config import suggest, to_plain
 from simgen.errors import ConfigError, DatasetError
-from simgen.train.config import REAL, TrainConfig, TrainJob
+from simgen.train.config import REAL, Checkpoint, TrainConfig, TrainJob
+from simgen.train.curve import Validation, best_point, converged
 from simgen.train.images import Source
-from simgen.train.mix import quotas
+from simgen.train.lock import alone
+from simgen.train.parts import choose_parts
+from simgen.train.plan import Stage, make_plan
 from simgen.train.real import load_real
 from simgen.train.rendered import load_rendered
-from simgen.train.weights import SHA256
+from simgen.train.session import BEST, CHECKPOINT, FINAL, Session
+from simgen.train.start import IMAGENET, NONE, start_sha256
 from simgen.train.yolo import YoloTrainer
 
-_WEIGHTS = "weights.pt"
 _TRAINED_ON = "trained_on.json"
 _PACKAGES = ("torch", "torchvision", "ultralytics", "numpy", "opencv-python")
 
@@ -46,8 +49,10 @@ class TrainedDetector(Protocol):
 class Trainer(Protocol):
     """A training backend."""
 
-    def build(self, config: TrainConfig, classes: tuple[str, ...], seed: int) -> TrainedDetector:
-        """Return an untrained detector."""
+    def build(
+        self, config: TrainConfig, classes: tuple[str, ...], seed: int, *, start: bool = True
+    ) -> TrainedDetector:
+        """Return an untrained detector, without `start` to load a run's weights into."""
         ...
 
     def train(
@@ -55,12 +60,11 @@ class Trainer(Protocol):
         config: TrainConfig,
         classes: tuple[str, ...],
         sources: Mapping[str, Source],
-        quota: Mapping[str, int],
+        stages: Sequence[Stage],
         seed: int,
-        log: Callable[[dict[str, Any]], None],
-        label: str,
+        session: Session,
     ) -> TrainedDetector:
-        """Train on exactly `config.passes` images in the given mix."""
+        """Train on exactly what the stages say, from the session's last checkpoint on."""
         ...
 
 
@@ -72,7 +76,7 @@ class Run:
     """A finished training run.
 
     Attributes:
-        folder: Holds run.json, metrics.jsonl and weights.pt.
+        folder: Holds run.json, counters.json, metrics.jsonl, weights.pt and best.pt.
         record: Content of run.json.
     """
 
@@ -88,6 +92,27 @@ class Run:
     def seed(self) -> int:
         """Its seed."""
         return int(self.record["seed"])
+
+    @property
+    def draw(self) -> int:
+        """Which real parts it was trained on, where not all."""
+        return int(self.record.get("draw", 0))
+
+    @property
+    def parts_per_kind(self) -> int | None:
+        """Real parts of each kind that it was trained on; None: all, or it used none."""
+        number = self.record.get("parts_per_kind")
+        return None if number is None else int(number)
+
+    @property
+    def converged(self) -> bool | None:
+        """Whether its validation curve had stopped rising; None: not known."""
+        return self.record.get("converged")
+
+    @property
+    def curve(self) -> list[dict[str, Any]]:
+        """Its validation curve: `passes` and figures."""
+        return list(self.record.get("curve", ()))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -106,14 +131,22 @@ class Run:
         except (OSError, ValueError) as error:
             raise DatasetError(f"{file}: cannot be read ({error}); train the run again") from None
 
-    def detector(self, config: TrainConfig) -> TrainedDetector:
+    def detector(
+        self, config: TrainConfig, checkpoint: Checkpoint = "equal_passes"
+    ) -> TrainedDetector:
         """Return the trained detector.
+
+        Args:
+            config: The recipe that it was trained with.
+            checkpoint: After all passes, or where its validation curve was highest; the former
+                if it had no curve.
 
         Raises:
             DatasetError: The weight file is missing or broken.
         """
-        detector = TRAINERS[config.backend]().build(config, self.classes, self.seed)
-        detector.load(self.folder / _WEIGHTS)
+        detector = TRAINERS[config.backend]().build(config, self.classes, self.seed, start=False)
+        own = checkpoint == "own_best" and self.record.get("best") is not None
+        detector.load(self.folder / (BEST if own else FINAL))
         return detector
 
 
@@ -128,8 +161,8 @@ def load_sources(job: TrainJob, arms: tuple[str, ...]) -> dict[str, Source]:
     for arm in arms:
         if arm not in job.arms:
             raise ConfigError(f"arm: no arm named {arm!r}{suggest(arm, job.arms)}")
-        quotas(job.arms[arm], job.train.batch, f"arms.{arm}")
-        for name in job.arms[arm]:
+        make_plan(job.arms[arm], replace(job, arm=arm).recipe(), arm)
+        for name in job.arms[arm].overall():
             if name != REAL and name not in job.datasets:
                 raise ConfigError(
                     f"arms.{arm}: no source named {name!r}{suggest(name, [REAL, *job.datasets])}"
@@ -166,32 +199,29 @@ def classes_of(config: TrainConfig, sources: Mapping[str, Source]) -> tuple[str,
     return tuple(classes)
 
 
-def train_run(job: TrainJob, sources: Mapping[str, Source]) -> Run:
+def train_run(
+    job: TrainJob,
+    sources: Mapping[str, Source],
+    validation: Validation | None = None,
+    *,
+    threads: int = 0,
+) -> Run:
     """Train one arm with one seed, or return the finished run of the very same inputs.
+
+    A run that was killed goes on from its last checkpoint and ends with the same weights.
 
     Args:
         job: What to train; its run folder is `out/<arm>-seed<seed>-<hash>`.
-        sources: At least those of the arm, and the real training split.
+        sources: At least those of the arm, and the whole real training split.
+        validation: What to look at it with while it trains.
+        threads: Of torch, where the recipe says 0; 0: one for each core.
 
     Raises:
         ConfigError: The mix or an optional part is not usable.
         DatasetError: The images do not fit the classes.
     """
-    classes = classes_of(job.train, sources)
-    mix = job.arms[job.arm]
-    quota = quotas(mix, job.train.batch, f"arms.{job.arm}")
-    inputs = {
-        "arm": job.arm,
-        "mix": mix,
-        "seed": job.seed,
-        "classes": list(classes),
-        "train": to_plain(job.train),
-        "sources": {name: sources[name].summary() for name in mix},
-        "backbone_sha256": SHA256,
-        "versions": _versions(),
-    }
-    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    folder = Path(job.out) / f"{job.arm}-seed{job.seed}-{digest[:8]}"
+    inputs, used, stages = _inputs(job, sources, validation)
+    folder = _folder(job, inputs)
     finished = find_run(folder)
     if finished is not None:
         return finished
@@ -201,27 +231,111 @@ def train_run(job: TrainJob, sources: Mapping[str, Source]) -> Run:
         raise ConfigError(
             f"out: {folder} cannot be made ({error.strerror}); choose another"
         ) from None
+    with alone(folder):
+        # Another process may have finished it while this one waited.
+        return find_run(folder) or _train(
+            job,
+            replace(job.recipe(), threads=job.train.threads or threads),
+            folder,
+            inputs,
+            used,
+            stages,
+            validation,
+        )
 
-    trainer = TRAINERS[job.train.backend]()
-    last: dict[str, Any] = {}
-    with (folder / "metrics.jsonl").open("w") as metrics:
 
-        def log(record: dict[str, Any]) -> None:
-            metrics.write(json.dumps(record) + "\n")
-            metrics.flush()
-            last.update(record)
+def finished_run(
+    job: TrainJob, sources: Mapping[str, Source], validation: Validation | None = None
+) -> Run | None:
+    """Return the finished run of these inputs, None if it is still to be trained."""
+    return find_run(_folder(job, _inputs(job, sources, validation)[0]))
 
-        label = f"train {job.arm} seed {job.seed}"
-        detector = trainer.train(job.train, classes, sources, quota, job.seed, log, label)
-    detector.save(folder / _WEIGHTS)
+
+def _inputs(
+    job: TrainJob, sources: Mapping[str, Source], validation: Validation | None
+) -> tuple[dict[str, Any], dict[str, Source], tuple[Stage, ...]]:
+    """Return all that decides a run's result, the images it uses, and its stages."""
+    arm, parts, recipe = job.arms[job.arm], job.parts_per_kind(), job.recipe()
+    classes = classes_of(recipe, sources)
+    stages = make_plan(arm, recipe, job.arm)
+    used = {name: sources[name] for name in arm.overall()}
+    if parts is not None:
+        used[REAL] = choose_parts(used[REAL], parts, job.draw, job.real.clean_per_defective)
+    train = to_plain(recipe)
+    # How often it is saved decides nothing, nor where initial weights lie.
+    del train["checkpoint_s"]
+    if recipe.weights not in (IMAGENET, NONE):
+        train["weights"] = "file"
+    inputs = {
+        "arm": job.arm,
+        "recipe": to_plain(arm),
+        "parts_per_kind": parts,
+        "draw": 0 if parts is None else job.draw,
+        "seed": job.seed,
+        "classes": list(classes),
+        "train": train,
+        "sources": {name: source.summary() for name, source in used.items()},
+        "validation": validation.photographs.summary()
+        if validation and recipe.validations
+        else None,
+        "weights_sha256": start_sha256(recipe),
+        "versions": _versions(),
+    }
+    return inputs, used, stages
+
+
+def _folder(job: TrainJob, inputs: Mapping[str, Any]) -> Path:
+    draw = "" if inputs["parts_per_kind"] is None else f"-draw{job.draw}"
+    return Path(job.out) / f"{job.arm}{draw}-seed{job.seed}-{_digest(inputs)[:8]}"
+
+
+def _digest(inputs: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def _train(
+    job: TrainJob,
+    recipe: TrainConfig,
+    folder: Path,
+    inputs: Mapping[str, Any],
+    used: Mapping[str, Source],
+    stages: Sequence[Stage],
+    validation: Validation | None,
+) -> Run:
+    draw = "" if inputs["parts_per_kind"] is None else f" draw {job.draw}"
+    session = Session(
+        folder,
+        validation=validation if recipe.validations else None,
+        best_by=recipe.best_by,
+        checkpoint_s=recipe.checkpoint_s,
+        label=f"train {job.arm}{draw} seed {job.seed}",
+    )
+    classes = tuple(inputs["classes"])
+    trainer = TRAINERS[recipe.backend]()
+    detector = trainer.train(recipe, classes, used, stages, job.seed, session)
+    detector.save(folder / FINAL)
+    counters = session.counters.plain()
+    (folder / "counters.json").write_text(json.dumps(counters, indent=1))
     # Where the photographs lie decides nothing, so it is no part of the hash.
-    record = {**inputs, "real": to_plain(job.real), "config_sha256": digest, "last": last}
-    trained_on = {i.content_sha256: str(i.file) for name in mix for i in sources[name].images}
+    record = {
+        **inputs,
+        "mix": session.counters.shares(),
+        "real": to_plain(job.real),
+        "weights_from": recipe.weights,
+        "config_sha256": _digest(inputs),
+        "last": session.last,
+        "stages": counters["stages"],
+        "curve": session.curve,
+        "best": best_point(session.curve, recipe.best_by),
+        "converged": converged(session.curve, recipe.best_by),
+    }
+    trained_on = {i.content_sha256: str(i.file) for s in used.values() for i in s.images}
     (folder / _TRAINED_ON).write_text(json.dumps(trained_on, indent=1))
     # Written last and whole: a folder with run.json is a finished run.
     part = folder / "run.json.part"
     part.write_text(json.dumps(record, indent=1))
     part.replace(folder / "run.json")
+    (folder / CHECKPOINT).unlink(missing_ok=True)
     return Run(folder=folder, record=record)
 
 

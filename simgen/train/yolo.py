@@ -1,11 +1,11 @@
-"""The training loop of the Ultralytics backend: frozen backbone, exact mix, fixed passes."""
+"""The training loop of the Ultralytics backend: exact mixes, fixed passes, resumable."""
 
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,108 +15,160 @@ from simgen.errors import DatasetError
 from simgen.sampling import stream
 from simgen.train.config import TrainConfig
 from simgen.train.crops import Crop, cut, draw_crop
+from simgen.train.curve import validation_steps
 from simgen.train.detector import Detector
 from simgen.train.images import Source
 from simgen.train.mix import Draw, batches
-from simgen.train.weights import mobilenet_weights
+from simgen.train.plan import Stage
+from simgen.train.session import Session
+from simgen.train.ultralytics_env import import_ultralytics
 
 # Ultralytics' weights of the box, class and distribution terms.
-_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}
+_GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5, "overlap_mask": True}
 _LAST_RATE = 0.01
 _MAX_GRADIENT = 10.0
 _LOG_EVERY = 25
+# Masks are compared at a quarter of the size, that of the head's prototypes.
+_MASK_STRIDE = 4
 
 
 class YoloTrainer:
     """Trains `Detector`s; see `simgen.train.run.Trainer`."""
 
-    def build(self, config: TrainConfig, classes: tuple[str, ...], seed: int) -> Detector:
-        """Return an untrained detector with the pretrained backbone."""
-        return Detector(
-            classes,
-            levels=config.levels,
-            width=config.width,
-            weights=mobilenet_weights(),
-            seed=seed,
-        )
+    def build(
+        self, config: TrainConfig, classes: tuple[str, ...], seed: int, *, start: bool = True
+    ) -> Detector:
+        """Return an untrained detector with the initial weights of `config.weights`."""
+        return Detector(config, classes, seed, start=start)
 
     def train(
         self,
         config: TrainConfig,
         classes: tuple[str, ...],
         sources: Mapping[str, Source],
-        quota: Mapping[str, int],
+        stages: Sequence[Stage],
         seed: int,
-        log: Callable[[dict[str, Any]], None],
-        label: str,
+        session: Session,
     ) -> Detector:
-        """Train for exactly `config.passes` images, rounded up to whole batches.
+        """Train all stages, from the last checkpoint on; return the averaged weights.
 
         Args:
             config: The recipe.
             classes: What to detect.
             sources: Images by name.
-            quota: Images of each source in a batch.
+            stages: What every batch holds.
             seed: Seed of weights and draws.
-            log: Takes a record of losses and rates every few steps.
-            label: Text of the progress bar.
+            session: Counts, logs, validates and keeps checkpoints.
+
+        Raises:
+            DatasetError: The loss is no number any more, or a checkpoint is broken.
         """
-        detector = self.build(config, classes, seed)
+        import_ultralytics()
         import torch
 
-        _set_threads(config.threads)
-        steps = math.ceil(config.passes / config.batch)
-        trained = detector.model.model[1:]
-        optimizer = torch.optim.AdamW(
-            _groups(trained, config.weight_decay), lr=config.learning_rate
-        )
+        # Before anything is on a GPU, which reads its settings once.
+        _prepare(config.threads)
+        detector = self.build(config, classes, seed)
+        steps = stages[-1].stop
+        optimizer = torch.optim.AdamW(_groups(detector, config), lr=config.learning_rate)
         loss_of = _loss(detector.model)
-        average = _Average(detector, config.ema)
-        draws = batches(sources, quota, steps=steps, focus=config.focus, seed=seed)
+        average = _Average(self.build(config, classes, seed), detector, config.ema)
+        first, state = session.resume()
+        if state is not None:
+            detector.put(state["model"])
+            average.detector.put(state["average"])
+            optimizer.load_state_dict(state["optimizer"])
+        validate_at = validation_steps(steps, config.validations) if config.validations else ()
         started = time.perf_counter()
-        detector.training(True)
-        prepared = _one_ahead(
-            lambda step, batch: [_crop(config, seed, step, i, d) for i, d in enumerate(batch)],
-            draws,
+        prepared = _ahead(
+            lambda item: [_crop(config, seed, item[1], i, d) for i, d in enumerate(item[2])],
+            _draws(config, sources, stages, seed, first),
+            2 if detector.device.type == "cpu" else min(16, count_cores()),
         )
-        progress = tqdm(prepared, total=steps, desc=label, unit="step", mininterval=1)
-        for step, crops in enumerate(progress):
-            rate = _rate(config, step, steps)
+        progress = tqdm(
+            prepared, total=steps, initial=first, desc=session.label, unit="step", mininterval=1
+        )
+        number = -1
+        for (stage_number, step, batch), crops in progress:
+            stage = stages[stage_number]
+            if stage_number != number:
+                number = stage_number
+                detector.freeze(stage.freeze)
+                detector.training(True)
+            rate = _rate(config, step, steps) * stage.rate
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["factor"]
             predictions = detector.model(detector.tensor(np.stack([c.pixels for c in crops])))
-            terms, items = loss_of(predictions, _targets(crops, classes, config.crop_px))
+            terms, items = loss_of(predictions, _targets(crops, classes, config))
             total = terms.sum()
             if not torch.isfinite(total):
                 raise DatasetError(f"training diverged at step {step}; lower train.learning_rate")
             optimizer.zero_grad()
             total.backward()
-            torch.nn.utils.clip_grad_norm_(trained.parameters(), _MAX_GRADIENT)
+            torch.nn.utils.clip_grad_norm_(detector.trained.parameters(), _MAX_GRADIENT)
             optimizer.step()
             average.update(step)
+            session.count(stage_number, batch)
             if step % _LOG_EVERY == 0 or step == steps - 1:
-                passes = (step + 1) * config.batch
-                losses = {k: round(float(v), 5) for k, v in items.items()}
-                speed = passes / (time.perf_counter() - started)
-                log({"step": step, "passes": passes, "rate": rate, "passes_per_s": speed, **losses})
-        average.apply()
-        detector.training(False)
-        return detector
+                losses = {k: round(float(v), 5) for k, v in items.items() if k != "sem_loss"}
+                speed = (step + 1 - first) * config.batch / (time.perf_counter() - started)
+                passes = session.counters.passes
+                session.log(
+                    {"step": step, "passes": passes, "rate": rate, "passes_per_s": speed, **losses}
+                )
+            looked = step in validate_at
+            if looked:
+                before = time.perf_counter()
+                session.validate(average.detector, step)
+                started += time.perf_counter() - before
+            if step < steps - 1 and (looked or session.due()):
+                session.save(
+                    step,
+                    {
+                        "model": detector.state(),
+                        "average": average.detector.state(),
+                        "optimizer": optimizer.state_dict(),
+                    },
+                )
+        average.detector.training(False)
+        return average.detector
 
 
-def _one_ahead(
-    prepare: Callable[[int, list[Draw]], list[Crop]], draws: Iterable[list[Draw]]
-) -> Iterator[list[Crop]]:
-    """Yield each step's crops while the next ones are prepared; the draws do not depend on it."""
-    with ThreadPoolExecutor(max_workers=1) as worker:
-        waiting = None
-        for step, batch in enumerate(draws):
-            following = worker.submit(prepare, step, batch)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()
+def _draws(
+    config: TrainConfig,
+    sources: Mapping[str, Source],
+    stages: Sequence[Stage],
+    seed: int,
+    first: int,
+) -> Iterator[tuple[int, int, list[Draw]]]:
+    """Yield stage, step and draws; a step's draws depend on seed and step alone."""
+    for number, stage in enumerate(stages):
+        begin = max(first, stage.first)
+        drawn = batches(
+            sources, stage.quota, steps=stage.stop, focus=config.focus, seed=seed, first=begin
+        )
+        for step, batch in enumerate(drawn, begin):
+            yield number, step, batch
+
+
+def _ahead(
+    prepare: Callable[[Any], list[Crop]], items: Iterable[Any], count: int
+) -> Iterator[tuple[Any, list[Crop]]]:
+    """Yield each item with its crops while the next ones are prepared, in order."""
+    waiting: deque[tuple[Any, Future[list[Crop]]]] = deque()
+    with ThreadPoolExecutor(max_workers=max(1, count - 1)) as workers:
+        try:
+            for item in items:
+                waiting.append((item, workers.submit(prepare, item)))
+                if len(waiting) >= count:
+                    ready, crops = waiting.popleft()
+                    yield ready, crops.result()
+            while waiting:
+                ready, crops = waiting.popleft()
+                yield ready, crops.result()
+        finally:
+            for _, crops in waiting:
+                crops.cancel()
 
 
 def _crop(config: TrainConfig, seed: int, step: int, item: int, draw: Draw) -> Crop:
@@ -125,21 +177,26 @@ def _crop(config: TrainConfig, seed: int, step: int, item: int, draw: Draw) -> C
     return cut(rng, draw.image, corner, config.crop_px, config.augment)
 
 
-def _targets(crops: list[Crop], classes: tuple[str, ...], size: int) -> dict[str, Any]:
+def _targets(crops: list[Crop], classes: tuple[str, ...], config: TrainConfig) -> dict[str, Any]:
     """Return what the loss wants: image index, class, and box as centre and size in [0, 1]."""
     import torch
 
     counts = [len(c.kinds) for c in crops]
-    corners = np.concatenate([c.boxes for c in crops]) / size
+    corners = np.concatenate([c.boxes for c in crops]) / config.crop_px
     boxes = np.concatenate(
         [(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1
     )
     kinds = [classes.index(k) for c in crops for k in c.kinds]
-    return {
+    targets = {
         "batch_idx": torch.from_numpy(np.repeat(np.arange(len(crops)), counts).astype(np.float32)),
         "cls": torch.tensor(kinds, dtype=torch.float32).reshape(-1, 1),
         "bboxes": torch.from_numpy(boxes.astype(np.float32)),
     }
+    if config.task == "segment":
+        start = _MASK_STRIDE // 2
+        small = [c.mask[start::_MASK_STRIDE, start::_MASK_STRIDE] for c in crops]
+        targets["masks"] = torch.from_numpy(np.stack(small))
+    return targets
 
 
 def _loss(model: Any) -> Any:
@@ -149,13 +206,23 @@ def _loss(model: Any) -> Any:
     return model.init_criterion()
 
 
-def _groups(trained: Any, decay: float) -> list[dict[str, Any]]:
+def _groups(detector: Detector, config: TrainConfig) -> list[dict[str, Any]]:
     """Return parameter groups: weight decay is for the kernels, not for norms and biases."""
-    parameters = [p for p in trained.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    backbone = detector.backbone_parameters()
+    groups = []
+    for slow in (False, True):
+        mine = [p for p in detector.trained.parameters() if (id(p) in backbone) == slow]
+        mine = [p for p in mine if p.requires_grad]
+        for kernels in (True, False):
+            groups.append(
+                {
+                    "params": [p for p in mine if (p.ndim > 1) == kernels],
+                    "weight_decay": config.weight_decay if kernels else 0.0,
+                    # From scratch there is nothing in it to be careful of.
+                    "factor": config.backbone_rate if slow and config.weights != "none" else 1.0,
+                }
+            )
+    return [group for group in groups if group["params"]]
 
 
 def _rate(config: TrainConfig, step: int, steps: int) -> float:
@@ -168,43 +235,48 @@ def _rate(config: TrainConfig, step: int, steps: int) -> float:
     )
 
 
-def _set_threads(threads: int) -> None:
+def count_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _prepare(threads: int) -> None:
+    """Set torch's threads and, on a GPU, sums in a fixed order: the same inputs, the same run."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(threads or cores or 1)
+    torch.set_num_threads(threads or count_cores())
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
 
 
 class _Average:
-    """A running average of the trained weights, steadier than the last ones."""
+    """A running average of the trained weights, steadier than the last ones.
 
-    def __init__(self, detector: Detector, decay: float) -> None:
-        self._detector = detector
+    Attributes:
+        detector: Has the averaged weights.
+    """
+
+    def __init__(self, detector: Detector, follows: Detector, decay: float) -> None:
+        self.detector = detector
+        self._pairs = [
+            (kept, value)
+            for kept, value in zip(
+                detector.trained.state_dict().values(),
+                follows.trained.state_dict().values(),
+                strict=True,
+            )
+        ]
         self._decay = decay
-        self._state = {k: v.clone() for k, v in detector.model.model[1:].state_dict().items()}
 
     def update(self, step: int) -> None:
         # Early on the average would still hold the random start.
         decay = min(self._decay, (1 + step) / (10 + step))
-        for name, value in self._detector.model.model[1:].state_dict().items():
+        for kept, value in self._pairs:
             if value.dtype.is_floating_point:
-                self._state[name].lerp_(value.detach(), 1 - decay)
+                kept.lerp_(value, 1 - decay)
             else:
-                self._state[name].copy_(value)
-
-    def apply(self) -> None:
-        self._detector.load_head(self._state)
-
-
-def load_detector(
-    file: Path, config: TrainConfig, classes: tuple[str, ...], threads: int = 0
-) -> Detector:
-    """Return a trained detector from its weight file.
-
-    Raises:
-        DatasetError: The file is missing or belongs to another detector.
-    """
-    detector = YoloTrainer().build(config, classes, seed=0)
-    detector.load(file)
-    _set_threads(threads)
-    return detector
+                kept.copy_(value)

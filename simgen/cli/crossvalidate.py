@@ -1,0 +1,63 @@
+"""`python -m simgen crossvalidate`: choices compared on folds of train + val."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from simgen.config import compose, parse
+from simgen.errors import ConfigError
+from simgen.evaluate.config import ExperimentConfig
+from simgen.evaluate.crossvalidate import AS_IS, CvConfig, crossvalidate
+from simgen.train.extras import require_yolo
+
+HELP = """compare choices on folds of the parts of train + val, without the holdout
+
+'+choices.slow={train.learning_rate: 0.001}' gives each a name and the keys that it sets."""
+
+
+def run(overrides: list[str], config_dir: Path | None) -> int:
+    """Train on the folds, print a line for each choice, and write the figures."""
+    plain = compose("crossvalidate", overrides, config_dir)
+    choices = plain["choices"] or {}
+    if AS_IS in choices:
+        raise ConfigError(f"choices.{AS_IS}: is the recipe without a choice; take another name")
+    cv = parse(CvConfig, plain["cv"], "cv")
+    configs = {AS_IS: _experiment(plain)}
+    for name, keys in choices.items():
+        if not isinstance(keys, dict) or not keys:
+            raise ConfigError(f"choices.{name}: expected keys and values, as {{train.passes: 800}}")
+        changed = [f"{key}={_override(value)}" for key, value in keys.items()]
+        configs[name] = _experiment(compose("crossvalidate", [*overrides, *changed], config_dir))
+    require_yolo()
+    result = crossvalidate(configs, cv)
+    out = Path(configs[AS_IS].out)
+    file = out / "crossvalidation.json"
+    file.write_text(json.dumps({**result, "choices": choices}, indent=1))
+    for entry in sorted(result["entries"], key=lambda e: e["figures"].get(cv.metric) or 0.0):
+        print(_line(entry, cv))
+    print(file)
+    return 0
+
+
+def _experiment(plain: dict[str, Any]) -> ExperimentConfig:
+    return parse(ExperimentConfig, {k: v for k, v in plain.items() if k not in ("choices", "cv")})
+
+
+def _override(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _line(entry: dict[str, Any], cv: CvConfig) -> str:
+    each = " ".join(_number(f.get(cv.metric)) for f in entry["by_fold"])
+    mean = _number(entry["figures"].get(cv.metric))
+    text = (
+        f"{entry['choice']:<12} {entry['arm']:<12} {cv.metric} {mean}"
+        f"  by fold {each}  highest {_number(entry['best'])} after {entry['best_passes']} passes"
+    )
+    if entry["choice"] == AS_IS:
+        return text
+    return f"{text}  {entry['difference'] or 0:+.3f} +- {_number(entry['standard_error'])}"
+
+
+def _number(value: float | None) -> str:
+    return "  –  " if value is None else f"{value:.3f}"

@@ -1,0 +1,139 @@
+"""Choices made without the holdout: cross-validation over the parts of train + val."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from simgen.config import bounded, suggest
+from simgen.errors import ConfigError
+from simgen.evaluate.config import ExperimentConfig
+from simgen.evaluate.training import Fold, load_material, train_all
+from simgen.train.run import Run
+
+AS_IS = "as_is"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CvConfig:
+    """How to cross-validate.
+
+    Attributes:
+        arms: Which arms.
+        folds: Groups of parts, each left out once.
+        seed: Of the groups.
+        metric: What choices are ranked by.
+    """
+
+    arms: tuple[str, ...] = bounded(("real",), nonempty=True)
+    folds: int = bounded(3, low=2, high=100)
+    seed: int = bounded(0, low=0)
+    metric: Literal["ap50", "ap10", "recall"] = "ap50"
+
+
+@dataclass(slots=True)
+class _Result:
+    """What one arm did with one choice, run by run."""
+
+    folds: list[int] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+
+
+def crossvalidate(configs: Mapping[str, ExperimentConfig], cv: CvConfig) -> dict[str, Any]:
+    """Train every choice on all folds but one, for each, and return figures on the folds.
+
+    Args:
+        configs: The experiment with each choice, the first as it is.
+        cv: Arms and folds.
+
+    Returns:
+        JSON-ready: `entries`, a list with `choice`, `arm`, `figures` (means over folds),
+        `by_fold`, `curve` (mean over folds by passes), `best_passes`, `difference` to the first
+        choice over folds and its standard error.
+
+    Raises:
+        ConfigError: An arm does not exist, or there is no validation curve to read figures from.
+    """
+    results: dict[tuple[str, str], _Result] = {}
+    for choice, config in configs.items():
+        _check(config, cv)
+        for number in range(cv.folds):
+            fold = Fold(number=number, count=cv.folds, seed=cv.seed)
+            here = replace(
+                config,
+                arms={a: config.arms[a] for a in cv.arms},
+                control=cv.arms[0],
+                controls={},
+                only=(),
+                out=str(Path(config.out) / "crossvalidation" / f"fold{number}of{cv.folds}"),
+            )
+            for run in train_all(here, load_material(here, cv.arms, fold), fold):
+                entry = results.setdefault((choice, run.arm), _Result())
+                entry.folds.append(number)
+                entry.runs.append(run)
+    first = next(iter(configs))
+    entries = [
+        _entry(choice, arm, result, results[first, arm], cv)
+        for (choice, arm), result in results.items()
+    ]
+    return {"metric": cv.metric, "folds": cv.folds, "seed": cv.seed, "entries": entries}
+
+
+def _check(config: ExperimentConfig, cv: CvConfig) -> None:
+    for arm in cv.arms:
+        if arm not in config.arms:
+            raise ConfigError(f"cv.arms: no arm named {arm!r}{suggest(arm, config.arms)}")
+    if not config.train.validations:
+        raise ConfigError("train.validations: 0 leaves no figure to choose by; set at least 1")
+
+
+def _entry(choice: str, arm: str, result: _Result, base: _Result, cv: CvConfig) -> dict[str, Any]:
+    by_fold = _by_fold(result, -1)
+    names = list(dict.fromkeys(n for figures in by_fold for n in figures))
+    curve = [
+        {
+            "passes": point["passes"],
+            **{n: _mean(f.get(n) for f in _by_fold(result, at)) for n in names},
+        }
+        for at, point in enumerate(result.runs[0].curve)
+    ]
+    known = [p for p in curve if p[cv.metric] is not None]
+    best = max(known, key=lambda p: (p[cv.metric], -p["passes"]), default=None)
+    before = [f.get(cv.metric) for f in _by_fold(base, -1)]
+    pairs = zip((f.get(cv.metric) for f in by_fold), before, strict=True)
+    differences = [a - b for a, b in pairs if a is not None and b is not None]
+    error = float(np.std(differences, ddof=1)) if len(differences) > 1 else math.nan
+    return {
+        "choice": choice,
+        "arm": arm,
+        "figures": {n: _mean(f.get(n) for f in by_fold) for n in names},
+        "by_fold": by_fold,
+        "curve": curve,
+        "best_passes": None if best is None else best["passes"],
+        "best": None if best is None else best[cv.metric],
+        "converged": [r.converged for r in result.runs],
+        "difference": _mean(differences),
+        "standard_error": None if math.isnan(error) else error / math.sqrt(len(differences)),
+        "runs": [str(r.folder) for r in result.runs],
+    }
+
+
+def _by_fold(result: _Result, at: int) -> list[dict[str, float]]:
+    """Return each fold's figures at a point of the curve, means over seeds and draws."""
+    made = []
+    for number in sorted(set(result.folds)):
+        points = [
+            r.curve[at] for r, f in zip(result.runs, result.folds, strict=True) if f == number
+        ]
+        names = [n for n in points[0] if n not in ("step", "passes")]
+        each = {n: _mean(p.get(n) for p in points) for n in names}
+        made.append({n: v for n, v in each.items() if v is not None})
+    return made
+
+
+def _mean(values: Any) -> float | None:
+    known: Sequence[float] = [v for v in values if v is not None]
+    return float(np.mean(known)) if known else None

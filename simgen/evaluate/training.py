@@ -1,0 +1,165 @@
+"""All runs of an experiment: figures while they train, and where they are trained."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simgen.errors import DatasetError
+from simgen.evaluate.config import EvaluateConfig, ExperimentConfig
+from simgen.evaluate.figures import Judged, figures_of
+from simgen.evaluate.predictions import Detections
+from simgen.evaluate.slices import make_slices, parts_of
+from simgen.execute.tasks import run_tasks
+from simgen.train.config import REAL
+from simgen.train.curve import Predict, Validation
+from simgen.train.images import Source
+from simgen.train.parts import folds_of, join, only_parts
+from simgen.train.real import load_real
+from simgen.train.run import Run, classes_of, find_run, finished_run, load_sources, train_run
+from simgen.train.yolo import count_cores
+
+_METRICS = ("ap50", "ap10", "recall")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """One of several groups of parts of train + val that a run does without.
+
+    Attributes:
+        number: Which.
+        count: Of how many.
+        seed: Of the groups.
+    """
+
+    number: int
+    count: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What runs train on and are looked at with.
+
+    Attributes:
+        sources: By name.
+        classes: What is detected.
+        validation: None without a validation curve.
+    """
+
+    sources: Mapping[str, Source]
+    classes: tuple[str, ...]
+    validation: Validation | None
+
+
+def load_material(
+    config: ExperimentConfig, arms: Sequence[str], fold: Fold | None = None
+) -> Material:
+    """Return the sources of some arms, and `val` or a fold of train + val to look at runs with."""
+    loaded = load_sources(config.job(arms[0], config.seeds[0]), tuple(arms))
+    classes = classes_of(config.train, loaded)
+    if fold is None:
+        return Material(
+            sources=loaded, classes=classes, validation=validation_on_val(config, classes)
+        )
+    val = load_real(config.real, "val", config.train.categories.get(REAL, {}))
+    everything = join(REAL, [loaded[REAL], val])
+    folds = folds_of(everything, fold.count, fold.seed)
+    rest = set().union(*(f for n, f in enumerate(folds) if n != fold.number))
+    held = only_parts(everything, folds[fold.number])
+    return Material(
+        sources={**loaded, REAL: only_parts(everything, rest)},
+        classes=classes,
+        validation=make_validation(held, classes, config.evaluate),
+    )
+
+
+def train_all(config: ExperimentConfig, material: Material, fold: Fold | None = None) -> list[Run]:
+    """Return every run of an experiment, in the order of its jobs, trained where it is not yet.
+
+    Args:
+        config: The experiment.
+        material: Of all its arms.
+        fold: That the material is of.
+    """
+    jobs, sources, validation = config.jobs(), material.sources, material.validation
+    where = config.executor
+    if where.name == "local" and config.workers == 1:
+        return [train_run(job, sources, validation) for job in jobs]
+    runs = [finished_run(job, sources, validation) for job in jobs]
+    missing = [job for job, run in zip(jobs, runs, strict=True) if run is None]
+    # Not what a worker sees: that is often the whole machine.
+    cores = count_cores() / config.workers if where.name == "local" else where.cpus
+    threads = max(1, int(cores))
+    tasks = [(config, job.arm, job.seed, job.draw, fold, threads) for job in missing]
+    trained = iter(run_tasks(_train_there, tasks, where, workers=config.workers))
+    return [run or _found(next(trained)) for run in runs]
+
+
+def validation_on_val(config: ExperimentConfig, classes: Sequence[str]) -> Validation | None:
+    """Return a look at `val`, None if the recipe has no validation curve."""
+    if not config.train.validations:
+        return None
+    val = load_real(config.real, "val", config.train.categories.get(REAL, {}))
+    return make_validation(val, classes, config.evaluate)
+
+
+def make_validation(
+    photographs: Source, classes: Sequence[str], config: EvaluateConfig
+) -> Validation:
+    """Return a cheap look at photographs: all that show a defect, of clean parts one each."""
+    some: dict[str, int] = {}
+    images = []
+    for image in photographs.images:
+        if not image.is_clean or some.setdefault(image.part, image.image_id) == image.image_id:
+            images.append(image)
+    lean = Source(name=photographs.name, images=tuple(images), sha256=photographs.sha256)
+
+    def figures(predict: Predict, source: Source) -> dict[str, float]:
+        return quick_figures(predict, source, classes, config)
+
+    return Validation(photographs=lean, figures=figures)
+
+
+def quick_figures(
+    predict: Predict, source: Source, classes: Sequence[str], config: EvaluateConfig
+) -> dict[str, float]:
+    """Return `ap50`, `ap10` and `recall` over everything, and each for every kind, `ap50 crack`.
+
+    Args:
+        predict: Detects in one image.
+        source: The photographs.
+        classes: Names of the detections' kinds.
+        config: Has the false-alarm rate.
+    """
+    images, found = source.images, []
+    for image in images:
+        boxes, scores, kinds = predict(image.pixels)
+        found.append(Detections(boxes=boxes, scores=scores, kinds=kinds))
+    run = Judged(arm="", seed=0, found=tuple(found))
+    slices = make_slices(images, classes, ()).made
+    ones = np.ones((1, parts_of(images, np.ones(len(images), bool)).count))
+    made = figures_of(images, run, slices, classes, ones, config)
+    result: dict[str, float] = {}
+    for part, values in zip(slices, made.by_slice, strict=True):
+        tail = "" if part.group == "all" else f" {part.name}"
+        result |= {f"{m}{tail}": float(values[m][0]) for m in _METRICS}
+    return result
+
+
+def _train_there(
+    config: ExperimentConfig, arm: str, seed: int, draw: int, fold: Fold | None, threads: int
+) -> str:
+    """Run in a worker: train one run, return its folder."""
+    material = load_material(config, [arm], fold)
+    job = config.job(arm, seed, draw)
+    run = train_run(job, material.sources, material.validation, threads=threads)
+    return str(run.folder)
+
+
+def _found(folder: str) -> Run:
+    run = find_run(Path(folder))
+    if run is None:
+        raise DatasetError(f"{folder}: a worker trained it, but it is not here; share `out`")
+    return run
