@@ -5,7 +5,7 @@ down on it. Its groove is ground along its helix, and pits are where the balls r
 flanks of the groove.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from simgen.parts.shaft import groove_offset
 from simgen.parts.sites import Site, pick_site, surface_tangent
 from simgen.randomize.camera import centred
 from simgen.randomize.part import FinishRanges, check_finish, check_sizes, sample_finish
+from simgen.randomize.surround import EnvironmentRanges, with_panorama
 from simgen.sampling import Distribution, Streams, sample_count
 from simgen.scene.spec import (
     CameraSpec,
@@ -127,8 +128,10 @@ class Ranges:
     finish: FinishRanges
     backdrop: FinishRanges
     lights: LightRanges
+    environment: EnvironmentRanges = field(default_factory=EnvironmentRanges)
     camera: CameraRanges
     sensor: SensorRanges
+    sha256: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_choice({n: m.weight for n, m in self.makes.items()}, "scene.makes")
@@ -284,11 +287,12 @@ def sample_frame(
     make = ranges.makes[sample_make(streams.scene("make"), ranges)]
     camera = sample_camera(streams.view("camera"), ranges.camera, image)
     lamp_rng, box_rng = streams.scene("lamp"), streams.scene("boxes")
+    hall = sample_surround(box_rng, ranges.lights)
     return SceneSpec(
         scene="ball_screw",
         objects=objects,
         lights=sample_lamp(lamp_rng, ranges.lights),
-        environment=sample_surround(box_rng, ranges.lights),
+        environment=with_panorama(streams, ranges.environment, hall, ranges.sha256),
         camera=camera,
         sensor=sample_sensor(streams, ranges.sensor, make, camera),
     )

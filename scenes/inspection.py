@@ -28,6 +28,7 @@ from simgen.randomize.part import (
 )
 from simgen.randomize.sensor import SensorRanges, sample_sensor
 from simgen.randomize.support import SupportRanges, sample_support
+from simgen.randomize.surround import EnvironmentRanges, behind_lamps
 from simgen.sampling import Distribution, Streams, sample_count
 from simgen.scene.spec import ObjectSpec, SceneSpec
 
@@ -49,7 +50,9 @@ class Ranges:
     occluders: OccluderRanges
     camera: CameraRanges
     lights: LightRanges
+    environment: EnvironmentRanges = field(default_factory=EnvironmentRanges)
     sensor: SensorRanges
+    sha256: dict[str, str] = field(default_factory=dict)
     zones: dict[str, Zone] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -119,7 +122,7 @@ def sample_frame(
         scene="inspection",
         objects=(*on_light_table(objects, lighting.glow), *occluders),
         lights=lighting.lights,
-        environment=lighting.environment,
+        environment=behind_lamps(streams, ranges.environment, lighting, ranges.sha256),
         camera=camera,
         sensor=sample_sensor(streams, ranges.sensor),
     )

@@ -5,7 +5,7 @@ to its outline, at several exposures of one view. Copy this file and its ranges,
 `conf/scene/magnetic_tile.yaml`, to make a scene of your own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from simgen.geometry import axis_rotation, look_at, quaternion_of, to_vec3
 from simgen.parts.build import build_mesh
 from simgen.parts.sites import Placement, Site, pick_site
 from simgen.randomize.camera import centred
+from simgen.randomize.surround import EnvironmentRanges, with_panorama
 from simgen.sampling import Distribution, Streams, sample_count
 from simgen.scene.spec import (
     CameraSpec,
@@ -125,8 +126,10 @@ class Ranges:
     marks: dict[str, KindRanges]
     tile: TileRanges
     lights: LightRanges
+    environment: EnvironmentRanges = field(default_factory=EnvironmentRanges)
     camera: CameraRanges
     sensor: SensorRanges
+    sha256: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_choice({n: s.weight for n, s in self.tile.sizes.items()}, "scene.tile.sizes")
@@ -274,11 +277,12 @@ def sample_frame(
     sensor = sample_sensor(streams, ranges.sensor)
     margin_rng = streams.frame("crop")
     crop = _crop(margin_rng, ranges.camera, camera, tile, streams.view("margins"))
+    hall = sample_surround(streams.scene("surround"), ranges.lights)
     return SceneSpec(
         scene="magnetic_tile",
         objects=(tile, *objects[1:]),
         lights=sample_lights(streams.scene("lights"), ranges.lights),
-        environment=sample_surround(streams.scene("surround"), ranges.lights),
+        environment=with_panorama(streams, ranges.environment, hall, ranges.sha256),
         camera=camera,
         sensor=replace(sensor, crop=crop),
     )

@@ -18,7 +18,7 @@ from simgen.defects.place import KindRanges, check_kinds, parse_kinds
 from simgen.errors import AssetError, ConfigError
 from simgen.geometry import Vec3, to_vec3
 from simgen.parts.build import FILE_KIND, build_mesh
-from simgen.parts.cad import read_bytes, require_known_format
+from simgen.parts.cad import require_known_format
 from simgen.parts.file_part import longest_side_mm
 from simgen.parts.zones import Zone, require_places
 from simgen.physics.pieces import convex_pieces
@@ -30,7 +30,9 @@ from simgen.randomize.occluders import OccluderRanges, sample_occluders, sample_
 from simgen.randomize.part import FinishRanges, check_finish, check_parts, sample_finish
 from simgen.randomize.sensor import SensorRanges, sample_sensor
 from simgen.randomize.support import TRAY_SHEET_MM, SupportRanges, sample_support
+from simgen.randomize.surround import EnvironmentRanges, behind_lamps
 from simgen.sampling import Constant, Distribution, Streams, sample_count
+from simgen.scene.files import read_bytes
 from simgen.scene.spec import FileSpec, ObjectSpec, SceneSpec, ShapeSpec
 
 # The part's length that the surroundings in the conf file are meant for.
@@ -77,6 +79,7 @@ class Ranges:
     occluders: OccluderRanges
     camera: CameraRanges
     lights: LightRanges
+    environment: EnvironmentRanges = field(default_factory=EnvironmentRanges)
     sensor: SensorRanges
     sha256: dict[str, str] = field(default_factory=dict)
 
@@ -208,7 +211,7 @@ def sample_frame(
         scene="own_part",
         objects=(*on_light_table(objects, lighting.glow), *occluders),
         lights=lighting.lights,
-        environment=lighting.environment,
+        environment=behind_lamps(streams, ranges.environment, lighting, ranges.sha256),
         camera=camera,
         sensor=sample_sensor(streams, ranges.sensor),
     )

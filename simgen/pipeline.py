@@ -16,6 +16,7 @@ from typing import Any
 from simgen.config import to_plain
 from simgen.config.render import RenderConfig
 from simgen.dataset.assets import Asset, require_licences, stated_licence
+from simgen.dataset.panoramas import check_panoramas, panorama_assets
 from simgen.defects.kinds import KINDS, kind_module
 from simgen.defects.surface import SurfaceCache
 from simgen.label.annotation import Frame
@@ -43,16 +44,18 @@ def scene_check(config: RenderConfig) -> RenderConfig:
         AssetError: A file is missing, broken or has changed, or its licence is not free.
     """
     family = load_family(config.scene_name)
-    used = scene_assets(family, parse_ranges(family, config.scene))
+    ranges = parse_ranges(family, config.scene)
+    used = scene_assets(family, ranges)
     require_licences(used, config.dataset.allow_licences)
     if not used:
         return config
+    check_panoramas(ranges)
     noted = {asset.path: asset.sha256 for asset in used}
     return dataclasses.replace(config, scene={**config.scene, "sha256": noted})
 
 
 def scene_assets(family: SceneFamily, ranges: Any) -> tuple[Asset, ...]:
-    """Return the files that a scene reads: those of its family's `assets`, and own defect kinds."""
+    """Return the files that a scene reads: its family's `assets`, panoramas, own defect kinds."""
     assets = getattr(family, "assets", None)
     files = () if assets is None else tuple(assets(ranges))
     entries = {**getattr(ranges, "defects", {}), **getattr(ranges, "marks", {})}
@@ -66,7 +69,7 @@ def scene_assets(family: SceneFamily, ranges: Any) -> tuple[Asset, ...]:
         )
         for kind, module in ((kind, kind_module(kind)) for kind in own)
     )
-    return (*files, *kinds)
+    return (*files, *panorama_assets(ranges), *kinds)
 
 
 def categories(config: RenderConfig) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,8 @@ import numpy as np
 import trimesh
 
 from simgen.config import data_folder
-from simgen.parts.cad import CadMesh, load_cad, read_bytes
+from simgen.parts.cad import CadMesh, load_cad
+from simgen.scene.files import read_bytes
 from simgen.scene.spec import FileSpec, ShapeSpec
 
 FORMATS = ("step", "stl", "obj", "glb", "ply")

@@ -169,7 +169,7 @@ def test_photographs_are_found_through_the_environment(monkeypatch) -> None:
     ("change", "message"),
     [
         (["train.pases=3"], r"train\.pases: unknown key"),
-        (["+arms.odd.mix={real: 0.3, synthetic: 0.7}"], r"arms\.odd\.mix\.real: 0\.3 of a batch of 4"),
+        (["+arms.odd.mix={real: 0.3, synthetic: 0.7}"], r"odd\.mix\.real: 0\.3 of a batch of 4"),
         (["+arms.odd.mix={reel: 1.0}"], r"arms\.odd: no source named 'reel'; did you mean 'real'"),
         (["control=mixx"], r"control: no arm named 'mixx'"),
         (["+train.categories.sinthetic.dot=bar"], r"train\.categories: no source named"),

@@ -85,7 +85,18 @@ def test_a_module_is_about_one_noun():
     assert long == {}
 
 
-EXTRAS = ("torch", "ultralytics", "mitsuba", "ray", "submitit", "fsspec", "cascadio", "xatlas")
+EXTRAS = (
+    "torch",
+    "ultralytics",
+    "mitsuba",
+    "ray",
+    "submitit",
+    "fsspec",
+    "cascadio",
+    "xatlas",
+    "OpenEXR",
+    "pyrender",
+)
 
 
 @pytest.mark.parametrize("extra", EXTRAS)

@@ -14,7 +14,7 @@ from simgen.errors import AssetError, ConfigError
 from simgen.parts import build, file_part
 from simgen.parts.build import build_mesh
 from simgen.parts.cache import cached_arrays
-from simgen.parts.cad import load_cad, read_bytes
+from simgen.parts.cad import load_cad
 from simgen.parts.mesh import PartMesh
 from simgen.parts.obj_format import read_obj_text
 from simgen.parts.texels import FAR_MM
@@ -23,6 +23,7 @@ from simgen.parts.weld import weld, without_slivers
 from simgen.parts.zones import face_curvature
 from simgen.physics.pieces import convex_pieces
 from simgen.physics.settle import settle
+from simgen.scene.files import read_bytes
 from simgen.scene.spec import FileSpec, FinishSpec, ObjectSpec, PoseSpec, ShapeSpec
 
 BRACKET_MM3 = (53 * 4 + 35 * 4 + np.pi / 4 * (7**2 - 3**2)) * 36 - 4 * np.pi * (

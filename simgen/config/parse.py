@@ -22,6 +22,8 @@ _DISTRIBUTIONS = {
     "loguniform": (LogUniform, ("low", "high")),
     "normal": (Normal, ("mean", "std", "low", "high")),
 }
+# Of a field that came later: what was written before it is the same, and hashes the same, without.
+LEFT_OUT_AT_DEFAULT = {"left_out_at_default": True}
 DISTRIBUTION_TAGS = frozenset((*_DISTRIBUTIONS, "choice", "constant"))
 
 
@@ -91,7 +93,11 @@ def to_plain(value: Any) -> Any:
         if isinstance(value, cls):
             return {tag: [getattr(value, name) for name in names]}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {
+            f.name: to_plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if not (f.metadata.get("left_out_at_default") and getattr(value, f.name) == f.default)
+        }
     if isinstance(value, Mapping):
         return {k: to_plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -102,13 +102,16 @@ def audit_frame(
     return faults
 
 
-def stored_scene(record: dict[str, Any], *, own_files: bool = False) -> SceneSpec:
+def stored_scene(
+    record: dict[str, Any], *, own_files: bool = False, lit: bool = False
+) -> SceneSpec:
     """Return the SceneSpec of a frame's record, of a size that can be drawn.
 
     Args:
         record: The frame's line of frames.jsonl.
         own_files: The scene may name mesh files of the user's, and kinds of defects that
             run `defects/<kind>.py`. A dataset from someone else must not.
+        lit: Its light is wanted too, so that it may not name a panorama either.
 
     Raises:
         DatasetError: It holds none.
@@ -130,7 +133,7 @@ def stored_scene(record: dict[str, Any], *, own_files: bool = False) -> SceneSpe
     size = (camera.width, camera.height) if crop is None else crop[2:]
     if not fits or size != (record.get("width"), record.get("height")):
         raise DatasetError(f"frame {frame}: its stored scene is not of its image's size; damaged")
-    named = next(_own_files(scene), None)
+    named = next(_own_files(scene, lit), None)
     if named is not None and not own_files:
         raise AssetError(
             f"frame {frame}: its scene needs {named}, outside the dataset; if the dataset is"
@@ -139,8 +142,11 @@ def stored_scene(record: dict[str, Any], *, own_files: bool = False) -> SceneSpe
     return scene
 
 
-def _own_files(scene: SceneSpec) -> Iterator[str]:
+def _own_files(scene: SceneSpec, lit: bool) -> Iterator[str]:
     """Yield what a scene would read or run that simgen does not ship."""
+    image = scene.environment.image
+    if lit and image is not None and not _shipped(image.path):
+        yield f"the panorama {image.path[:200]!r}"
     for item in scene.objects:
         file = item.shape.file
         if file is not None and not _shipped(file.path):

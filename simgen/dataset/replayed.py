@@ -102,7 +102,7 @@ def read_frame(folder: Path, number: int, *, own_files: bool = False) -> StoredF
         raise DatasetError(f"{shard.folder}: frame {number} does not say where it stands; damaged")
     return StoredFrame(
         index=FrameIndex(frame=number, scene=places[0], view=places[1], exposure=places[2]),
-        scene=stored_scene(record, own_files=own_files),
+        scene=stored_scene(record, own_files=own_files, lit=True),
         record=record,
         annotations=annotations,
         image=inside(shard.folder, record.get("file_name")),

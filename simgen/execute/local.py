@@ -4,7 +4,6 @@ import ctypes
 import math
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -14,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +213,8 @@ def _serve(job: Job, tasks: Connection, stop: Connection) -> None:
 def _portable(error: Exception) -> Exception:
     """Return an exception that the driver can read: itself, or what it says."""
     try:
-        pickle.loads(pickle.dumps(error))
+        # As the pipe would hand it on.
+        ForkingPickler.loads(ForkingPickler.dumps(error))
         return error
     except Exception:
         # A library's own, with arguments that it does not keep, say.

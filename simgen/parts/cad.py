@@ -1,6 +1,5 @@
 """A user's mesh file, read and checked: closed, outward, one body, a believable size."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +7,11 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from simgen.config import data_folder, suggest
+from simgen.config import suggest
 from simgen.errors import AssetError
 from simgen.parts.cad_formats import READERS, Soup, read_soup
 from simgen.parts.weld import weld, without_slivers
+from simgen.scene.files import read_noted
 from simgen.scene.spec import FileSpec
 
 MM_OF_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
@@ -38,34 +38,6 @@ class CadMesh:
     colours: np.ndarray | None
 
 
-def find_file(path: str) -> Path:
-    """Return where a file is: as written, else (`assets/...`) among what we ship.
-
-    Raises:
-        AssetError: There is no such file.
-    """
-    found = Path(path).expanduser()
-    if not found.exists() and Path(path).parts[:1] == ("assets",):
-        found = data_folder("assets").joinpath(*Path(path).parts[1:])
-    if not found.is_file():
-        what = "is a folder" if found.is_dir() else "no such file"
-        raise AssetError(f"{path}: {what} (looked from {Path.cwd()}); correct the path")
-    return found
-
-
-def read_bytes(path: str) -> tuple[bytes, str]:
-    """Return what a file holds and its hex SHA-256.
-
-    Raises:
-        AssetError: It is missing or may not be read.
-    """
-    try:
-        data = find_file(path).read_bytes()
-    except OSError as error:
-        raise AssetError(f"{path}: cannot be read ({error.strerror}); check its access") from None
-    return data, hashlib.sha256(data).hexdigest()
-
-
 def require_known_format(path: str) -> str:
     """Return a mesh file's extension in lower case.
 
@@ -88,13 +60,7 @@ def read_unchanged(file: FileSpec) -> bytes:
     Raises:
         AssetError: The file is missing, or has changed since its SHA-256 was noted.
     """
-    data, found = read_bytes(file.path)
-    if found != file.sha256:
-        raise AssetError(
-            f"{file.path}: has changed (SHA-256 {found[:12]}..., was {file.sha256[:12]}...);"
-            " put the old file back, or render to another out"
-        )
-    return data
+    return read_noted(file.path, file.sha256)
 
 
 def load_cad(file: FileSpec, data: bytes) -> CadMesh:

@@ -12,8 +12,8 @@ from simgen.config import bounded, parse, suggest
 from simgen.errors import AssetError, ConfigError
 from simgen.geometry import Vec3
 from simgen.parts.build import build_mesh
-from simgen.parts.cad import find_file
 from simgen.parts.mesh import FaceTraits, PartMesh
+from simgen.scene.files import find_file
 from simgen.scene.spec import ShapeSpec, to_json
 
 MAX_MASK_PX = 8192

@@ -22,11 +22,15 @@ UP: Vec3 = (0.0, 0.0, 1.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lighting:
-    """Lights and surroundings of a scene; `glow` is a light table's radiance, 0 for none."""
+    """Lights and surroundings of a scene; `glow` is a light table's radiance, 0 for none.
+
+    Without `hall` the surroundings are the lamp itself (a dome), not what is behind it.
+    """
 
     lights: tuple[LightSpec, ...]
     environment: EnvironmentSpec
     glow: float = 0.0
+    hall: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +156,7 @@ def dome(rng: np.random.Generator, ranges: DomeRig, place: Place) -> Lighting:
         ground=_grey(0.5 * radiance),
         panels=(hole,),
     )
-    return Lighting(lights=(), environment=environment)
+    return Lighting(lights=(), environment=environment, hall=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +232,7 @@ def backlight(rng: np.random.Generator, ranges: BacklightRig, place: Place) -> L
         rotation_deg=room.rotation_deg,
         intensity=gain,
     )
-    return Lighting(lights=(), environment=environment, glow=glow)
+    return Lighting(lights=(), environment=environment, glow=glow, hall=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

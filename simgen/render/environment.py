@@ -1,13 +1,16 @@
-"""Procedural surroundings, prefiltered for image-based lighting."""
+"""Surroundings, procedural or from a panorama, prefiltered for image-based lighting."""
 
 from functools import lru_cache
 
 import numpy as np
 from scipy.special import erf
 
-from simgen.scene.spec import EnvironmentSpec, PanelSpec
+from simgen.scene.panorama import averaged, read_panorama
+from simgen.scene.spec import Colour, EnvironmentSpec, PanelSpec, PanoramaSpec
 
 WIDTH, HEIGHT = 128, 64
+# The layers of a panorama are four times as fine: it may hold more than soft panels.
+FINER = 4
 ROUGHNESS_LEVELS = 7
 
 
@@ -20,18 +23,109 @@ def prefiltered(spec: EnvironmentSpec) -> np.ndarray:
     white diffuse surface reflects. Rotation and intensity are left to the renderer.
 
     Returns:
-        Shape (levels + 1, HEIGHT, WIDTH, 3), float32; row 0 is straight up, column 0
-        begins at azimuth 0 and azimuths run counter-clockwise.
+        Shape (levels + 1, HEIGHT, WIDTH, 3), float32, of a panorama `FINER` times as high
+        and wide; row 0 is straight up, column 0 begins at azimuth 0 and azimuths run
+        counter-clockwise.
+
+    Raises:
+        AssetError: See `read_panorama`.
     """
+    if spec.image is not None:
+        return _layers_of(spec.image)
     directions, cosine = _sphere()
     layers = []
     for level in range(ROUGHNESS_LEVELS):
-        roughness = (level / (ROUGHNESS_LEVELS - 1)) ** 2
-        # The mirror direction turns twice as far as the microfacet.
-        layers.append(radiance(spec, directions, blur_rad=1.85 * roughness**2 + 0.01))
+        layers.append(radiance(spec, directions, blur_rad=_blur_rad(level)))
     irradiance = cosine @ layers[0].reshape(-1, 3)
     layers.append(_enlarge(irradiance.reshape(HEIGHT // 4, WIDTH // 4, 3)))
     return np.stack(layers).astype(np.float32)
+
+
+def backdrop(spec: EnvironmentSpec) -> np.ndarray | None:
+    """Return what the camera sees of a panorama, None of surroundings that have none.
+
+    Returns:
+        Radiance, shape (h, 2 * h, 3), float32, laid out like a layer of `prefiltered`.
+    """
+    return None if spec.image is None else read_panorama(spec.image).radiance
+
+
+def ground_of(spec: EnvironmentSpec) -> Colour:
+    """Return the radiance from below, intensity left out; of a panorama the mean of that."""
+    if spec.image is None:
+        return spec.ground
+    red, green, blue = _layers_of(spec.image)[-1, -1].mean(axis=0)
+    return float(red), float(green), float(blue)
+
+
+def _blur_rad(level: int) -> float:
+    roughness = (level / (ROUGHNESS_LEVELS - 1)) ** 2
+    # The mirror direction turns twice as far as the microfacet.
+    return float(1.85 * roughness**2 + 0.01)
+
+
+def _layers_of(image: PanoramaSpec) -> np.ndarray:
+    # Looked at even if its layers are kept: a file that has changed is refused.
+    read_panorama(image)
+    return _image_layers(image)
+
+
+# Those of one panorama weigh 13 MB.
+@lru_cache(maxsize=4)
+def _image_layers(image: PanoramaSpec) -> np.ndarray:
+    whole = read_panorama(image).radiance
+    fine = averaged(whole, FINER * HEIGHT, FINER * WIDTH)
+    coarse = averaged(whole, HEIGHT, WIDTH)
+    layers = [fine]
+    for level in range(1, ROUGHNESS_LEVELS):
+        blur_rad = _blur_rad(level)
+        # A lobe that is wider than two coarse pixels leaves nothing finer than they are.
+        wide = blur_rad > 2 * np.pi / HEIGHT
+        layers.append(_refined(_blurred(coarse, blur_rad)) if wide else _blurred(fine, blur_rad))
+    layers.append(_refined(_blurred(coarse, np.inf)))
+    result = np.stack(layers).astype(np.float32)
+    result.flags.writeable = False
+    return result
+
+
+def _blurred(pixels: np.ndarray, blur_rad: float) -> np.ndarray:
+    """Return an equirectangular image under a lobe on the sphere, no light of it lost.
+
+    The lobe is a Gaussian of the angle, weighted by its cosine as what arrives at a surface
+    is; infinitely wide, it is the cosine alone. Rows are convolved with rows by their Fourier
+    series in azimuth.
+    """
+    height, width, _ = pixels.shape
+    elevation = (0.5 - (np.arange(height) + 0.5) / height) * np.pi
+    turn = np.cos(np.arange(width) / width * 2 * np.pi)
+    source = np.fft.rfft(pixels.astype(np.float64), axis=1)
+    total = np.zeros(source.shape, np.complex128)
+    weight = np.zeros((height, 1, 1))
+    reach = int(min(np.ceil(4 * blur_rad / np.pi * height), height - 1))
+    for step in range(-reach, reach + 1):
+        to = np.arange(max(0, -step), min(height, height - step))
+        here, there = elevation[to][:, None], elevation[to + step][:, None]
+        cosine = np.sin(here) * np.sin(there) + np.cos(here) * np.cos(there) * turn
+        lobe = np.exp(-0.5 * (np.arccos(np.clip(cosine, -1, 1)) / blur_rad) ** 2)
+        lobe *= np.maximum(cosine, 0) * np.cos(there)
+        total[to] += np.fft.rfft(lobe, axis=1)[..., None] * source[to + step]
+        weight[to, 0, 0] += lobe.sum(axis=1)
+    return np.maximum(np.fft.irfft(total, n=width, axis=1) / weight, 0)
+
+
+def _refined(small: np.ndarray) -> np.ndarray:
+    """Return (h, w, 3) `FINER` times enlarged; what looks straight up has no azimuth.
+
+    Beyond the middle of the last row there is nothing to be linear between but the pole,
+    where all azimuths meet in their mean.
+    """
+    large = _enlarge(small)
+    for end, row in ((large, small[0]), (large[::-1], small[-1])):
+        pole = row.mean(axis=0)
+        end[0] = pole
+        for k in range(1, FINER // 2):
+            end[k] = pole + (end[k] - pole) * (2 * k + 1) / FINER
+    return large
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +148,12 @@ def _sphere() -> tuple[np.ndarray, np.ndarray]:
 
 
 def radiance(spec: EnvironmentSpec, directions: np.ndarray, blur_rad: float) -> np.ndarray:
-    """Return the radiance from unit directions (..., 3), rotation and intensity left out."""
+    """Return the radiance from unit directions (..., 3), rotation and intensity left out.
+
+    A panorama is not blurred.
+    """
+    if spec.image is not None:
+        return _looked_up(read_panorama(spec.image).radiance, directions)
     height = directions[..., 2:3]
     wide = np.hypot(0.25, blur_rad)
     up = 0.5 * (1 + erf(height / np.float32(wide * np.sqrt(2))))
@@ -84,6 +183,21 @@ def _panel(panel: PanelSpec, directions: np.ndarray, blur_rad: float) -> np.ndar
         width = np.float32(np.hypot(panel.softness * half, blur_rad) * np.sqrt(2))
         result = result * 0.5 * (erf((angle + half) / width) - erf((angle - half) / width))
     return result
+
+
+def _looked_up(pixels: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Return (..., 3) from an equirectangular image, linear between its pixels."""
+    h, w, _ = pixels.shape
+    azimuth = np.arctan2(directions[..., 1], directions[..., 0]).astype(np.float64)
+    y = (0.5 - np.arcsin(np.clip(directions[..., 2], -1, 1)) / np.pi) * h - 0.5
+    x = azimuth / (2 * np.pi) * w - 0.5
+    y0, x0 = np.floor(y).astype(int), np.floor(x).astype(int)
+    fy, fx = (y - y0)[..., None], (x - x0)[..., None]
+    top, bottom = np.clip(y0, 0, h - 1), np.clip(y0 + 1, 0, h - 1)
+    left, right = x0 % w, (x0 + 1) % w
+    upper = pixels[top, left] * (1 - fx) + pixels[top, right] * fx
+    lower = pixels[bottom, left] * (1 - fx) + pixels[bottom, right] * fx
+    return upper * (1 - fy) + lower * fy
 
 
 def _enlarge(small: np.ndarray) -> np.ndarray:

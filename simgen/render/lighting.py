@@ -6,7 +6,7 @@ import moderngl
 import numpy as np
 
 from simgen.errors import RenderError
-from simgen.render.environment import prefiltered
+from simgen.render.environment import backdrop, ground_of, prefiltered
 from simgen.render.projection import shadow_projection
 from simgen.render.scene_on_gpu import Drawable, Instance
 from simgen.scene.spec import LightSpec, SceneSpec
@@ -41,6 +41,11 @@ class Lighting:
         self._points = np.concatenate(corners) if corners else np.zeros((1, 3))
         layers = prefiltered(scene.environment)
         self._environment = self._upload_environment(layers)
+        behind = backdrop(scene.environment)
+        self._backdrop = (
+            self._environment if behind is None else self._upload_environment(behind[None])
+        )
+        self._ground_seen = ground_of(scene.environment)
         self._ground, self._ground_edges = self._ground_below()
         up = layers[-1, 0].mean(axis=0)
         sky, lamps = scene.environment.intensity * up, _falling_light(scene.lights)
@@ -61,6 +66,11 @@ class Lighting:
             item.release()
         self._owned.clear()
 
+    def bind_backdrop(self, program: moderngl.Program, unit: int) -> None:
+        """Bind the surroundings as the camera sees them."""
+        self.bind_environment(program, unit)
+        self._backdrop.use(unit)
+
     def bind_environment(self, program: moderngl.Program, unit: int) -> None:
         """Bind the prefiltered surroundings."""
         self._environment.use(unit)
@@ -80,7 +90,7 @@ class Lighting:
         _set(program, "ground_edges", self._ground_edges)
         _set(program, "ground_light", tuple(self._ground_light))
         _set(program, "side_light", tuple(self._side_light))
-        _set(program, "ground_instead", self._scene.environment.ground)
+        _set(program, "ground_instead", self._ground_seen)
         self._bind_lights(program, shadows)
         matrices = np.zeros((MAX_SHADOWS, 4, 4), np.float32)
         infos = np.zeros((MAX_SHADOWS, 4), np.float32)
@@ -142,7 +152,7 @@ class Lighting:
         lying = [i for i in self._instances if not self._scene.objects[i.id - 1].casts_shadow]
         if not lying:
             # Nothing: reflections of what is below show the surroundings' own ground.
-            below = np.asarray(self._scene.environment.ground) * self._scene.environment.intensity
+            below = np.asarray(self._ground_seen) * self._scene.environment.intensity
             nowhere = (1e9, 1e9, -1e9, -1e9)
             return (*np.clip(below / 3, 0, 1), float(self._points[:, 2].min()) - 1.0), nowhere
         largest = max(lying, key=lambda i: float(np.prod(np.ptp(i.corners_mm, axis=0)[:2])))
@@ -153,8 +163,11 @@ class Lighting:
 
     def _upload_environment(self, layers: np.ndarray) -> moderngl.TextureArray:
         count, height, width, _ = layers.shape
+        # Half floats end at 65504, and a panorama's sun is brighter.
+        half = self._scene.environment.image is None
+        values = layers.astype(np.float16 if half else np.float32)
         texture = self._context.texture_array(
-            (width, height, count), 3, layers.astype(np.float16).tobytes(), dtype="f2"
+            (width, height, count), 3, values.tobytes(), dtype="f2" if half else "f4"
         )
         texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
         texture.repeat_x, texture.repeat_y = True, False

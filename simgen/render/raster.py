@@ -315,7 +315,7 @@ class RasterScene:
     def _background(self, scale: int) -> None:
         program, camera = self._raster.programs["background"], self._scene.camera
         self._raster.context.disable(moderngl.DEPTH_TEST)
-        self._lighting.bind_environment(program, unit=4)
+        self._lighting.bind_backdrop(program, unit=4)
         rotation = camera.pose.matrix()[:3, :3]
         program["world_from_camera"].write(rotation.T.astype(np.float32).tobytes())
         fx, fy = camera.fx * scale, camera.fy * scale

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from simgen.config.parse import parse, to_plain
+from simgen.config.parse import LEFT_OUT_AT_DEFAULT, parse, to_plain
 from simgen.geometry import Quaternion, Vec3, pose_matrix
 
 Colour = tuple[float, float, float]
@@ -164,8 +164,19 @@ class PanelSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PanoramaSpec:
+    """A panorama of the user's (.hdr or .exr), and what the file held when it was drawn."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSpec:
-    """The surroundings: a vertical gradient and panels; `rotation_deg` turns it about z."""
+    """The surroundings: a vertical gradient and panels; `rotation_deg` turns it about z.
+
+    With an `image` they are what that shows instead; see `scene.panorama` for its directions.
+    """
 
     zenith: Colour = (0.5, 0.5, 0.5)
     horizon: Colour = (0.3, 0.3, 0.3)
@@ -173,6 +184,7 @@ class EnvironmentSpec:
     panels: tuple[PanelSpec, ...] = ()
     rotation_deg: float = 0.0
     intensity: float = 1.0
+    image: PanoramaSpec | None = field(default=None, metadata=LEFT_OUT_AT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

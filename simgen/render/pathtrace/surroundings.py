@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from simgen.render.environment import radiance
+from simgen.render.environment import backdrop, radiance
 from simgen.scene.spec import EnvironmentSpec
 
 _WIDTH, _HEIGHT = 512, 256
@@ -16,8 +16,11 @@ _WORLD_FROM_MAP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 
 
 def environment_of(mi: Any, spec: EnvironmentSpec) -> Any:
     """Return the environment as an emitter."""
-    polar = (np.arange(_HEIGHT) + 0.5) / _HEIGHT * np.pi
-    turn = (np.arange(_WIDTH) + 0.5) / _WIDTH * 2 * np.pi
+    behind = backdrop(spec)
+    # A panorama by its own rows and columns, so that turning it loses none of its light.
+    height, width = (_HEIGHT, _WIDTH) if behind is None else behind.shape[:2]
+    polar = (np.arange(height) + 0.5) / height * np.pi
+    turn = (np.arange(width) + 0.5) / width * 2 * np.pi
     around, down = np.meshgrid(turn, polar)
     directions = np.stack(
         [np.sin(around) * np.sin(down), np.cos(around) * np.sin(down), np.cos(down)], axis=-1
