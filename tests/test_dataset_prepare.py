@@ -8,6 +8,7 @@ import pytest
 import resealed
 import stand_in
 
+from simgen.config import to_plain
 from simgen.config.render import LabelConfig, OutputsConfig, parse_render
 from simgen.dataset import finish_dataset, prepare_dataset
 from simgen.dataset.identity import config_sha256, read_config
@@ -55,6 +56,14 @@ def test_a_key_at_its_default_counts_as_absent():
     assert config_sha256(parse_render(plain)) == config_sha256(parse_render(whole))
     changes = ({"seed": 1}, {"outputs": {"poses": True}}, {"scene": {"name": "f", "x": None}})
     assert len({config_sha256(parse_render({**plain, **c})) for c in ({}, *changes)}) == 4
+
+
+def test_what_changes_no_picture_is_no_other_config(tmp_path):
+    plain = to_plain(config_of(tmp_path))
+    renderer = plain["renderer"]
+    trace = {**renderer, "pathtrace": {**renderer["pathtrace"], "threads": 3}}
+    free = ({"workers": 5}, {"frames": 99}, {"renderer": trace})
+    assert len({config_sha256(parse_render({**plain, **c})) for c in ({}, *free)}) == 1
 
 
 def test_other_categories_are_refused(copy):

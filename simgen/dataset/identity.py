@@ -1,5 +1,6 @@
 """Which config a dataset was made with, and whether another may go on with it."""
 
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -17,7 +18,10 @@ from simgen.errors import ConfigError, DatasetError
 
 # How a dataset is made, where it goes and what its card says change none of its frames.
 _CONFIG_BYTES = 4 << 20
-_FREE = ("out", "frames", "workers", "executor", "shard_size", "dataset", "renderer.allow_software")
+_FREE = (
+    "out", "frames", "workers", "executor", "shard_size", "dataset", "renderer.allow_software",
+    "renderer.pathtrace.threads",
+)  # fmt: skip
 
 
 def config_sha256(config: RenderConfig) -> str:
@@ -75,13 +79,13 @@ def read_config(out: Path) -> RenderConfig:
 
 
 def _identity(plain: dict[str, Any]) -> dict[str, Any]:
-    kept = {k: dict(v) if isinstance(v, dict) else v for k, v in plain.items()}
+    kept = copy.deepcopy(plain)
     for key in _FREE:
-        group, _, name = key.partition(".")
-        if name:
-            kept[group].pop(name)
-        else:
-            kept.pop(group)
+        *groups, name = key.split(".")
+        within = kept
+        for group in groups:
+            within = within[group]
+        within.pop(name)
     return kept
 
 
