@@ -58,8 +58,8 @@ def test_a_key_at_its_default_counts_as_absent():
     assert len({config_sha256(parse_render({**plain, **c})) for c in ({}, *changes)}) == 4
 
 
-def test_what_changes_no_picture_is_no_other_config(tmp_path):
-    plain = to_plain(config_of(tmp_path))
+def test_what_changes_no_picture_is_no_other_config():
+    plain = to_plain(parse_render({"scene": {"name": "flat"}, "out": "x"}))
     renderer = plain["renderer"]
     trace = {**renderer, "pathtrace": {**renderer["pathtrace"], "threads": 3}}
     free = ({"workers": 5}, {"frames": 99}, {"renderer": trace})
