@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simgen.evaluate.bootstrap import Resamples, resample_parts
-from simgen.evaluate.config import EvaluateConfig
+from simgen.evaluate.config import EvaluateConfig, Worth
 from simgen.evaluate.figures import Judged
 from simgen.evaluate.inference import estimate, estimate_difference, holm
 from simgen.evaluate.judge import judge
@@ -231,6 +231,50 @@ def test_worth_is_the_number_of_real_parts_that_are_replaced() -> None:
         inside += entry["low"] <= 4 <= entry["high"]
     assert np.mean(worth) == pytest.approx(4, abs=0.4)
     assert inside >= 0.9 * 60
+
+
+def test_a_kinds_worth_is_in_parts_of_that_kind() -> None:
+    images = [
+        LabelledImage(
+            image_id=n,
+            file=Path("x.png"),
+            pixels=np.zeros((40, 40), np.uint8),
+            part=f"part{n}",
+            objects=(LabelledObject(kind="dot", box=(5.0, 5.0, 9.0, 9.0)),),
+        )
+        for n in range(6)
+    ]
+
+    def run(arm: str, hits: int, parts: dict[str, int]) -> Judged:
+        each = [n < hits for n in range(6)]
+        found = [
+            Detections(
+                boxes=np.array([(5.0, 5.0, 9.0, 9.0)] * hit).reshape(-1, 4),
+                scores=np.full(int(hit), 0.9),
+                kinds=np.zeros(int(hit), np.int64),
+            )
+            for hit in each
+        ]
+        return Judged(arm=arm, seed=0, found=tuple(found), parts_by_kind=parts)
+
+    runs = [
+        run("real_1", 1, {"dot": 1, "bar": 1}),
+        run("real", 4, {"dot": 3, "bar": 12}),
+        run("mix_1", 4, {"dot": 1, "bar": 1}),
+        run("synthetic", 2, {}),
+    ]
+    worth = Worth(without={"1": "real_1", "7": "real"}, mixed={"0": "synthetic", "1": "mix_1"})
+    config = EvaluateConfig(resamples=50, worth=worth)
+    judged = judge(images, runs, ("dot", "bar"), config, "real")
+    at = {
+        c["slice"]: [(p["real_parts"], p["arm"]) for p in c["without"] + c["mixed"]]
+        for c in judged["worth_curves"]
+    }
+    assert at["all"] == [(1, "real_1"), (7, "real"), (0, "synthetic"), (1, "mix_1")]
+    assert at["dot"] == [(1, "real_1"), (3, "real"), (0, "synthetic"), (1, "mix_1")]
+    found = {(w["slice"], w["real_parts"]): w["worth"] for w in judged["worth"]}
+    # As good as all three real parts, with one.
+    assert found["dot", 1] == pytest.approx(2)
 
 
 def test_worth_beyond_what_was_measured_is_a_lower_bound() -> None:

@@ -13,6 +13,7 @@ from simgen.evaluate.config import EvaluateConfig
 from simgen.evaluate.fidelity import fidelity, kid, mobilenet_features, nearest_ratio
 from simgen.evaluate.guard import (
     Provenance,
+    doubts_about_controls,
     falls_beyond,
     guard,
     not_to_be_used,
@@ -100,6 +101,18 @@ def test_the_report_says_where_synthetic_images_have_no_place() -> None:
     assert falls_beyond({0.0: 0.2, 0.5: 0.4}) is None
     assert falls_beyond({0.5: 0.4}) is None
     assert synthetic_share({"real": 0.25, "a": 0.5, "b": 0.25}) == 0.75
+
+
+def test_a_control_that_may_not_be_the_strongest_is_doubted() -> None:
+    figures = {"real": 0.2, "tuned": 0.3, "scratch": 0.1, "real_1": 0.1}
+    alike = {"real": ["tuned", "scratch"], "real_1": []}
+    converged = {"real": [True, False, None], "real_1": [True, None]}
+    lines = doubts_about_controls(figures, alike, converged, "ap50")
+    assert len(lines) == 2
+    assert lines[0].startswith("real: 1 of 3 runs of this control still rose")
+    assert (
+        "tuned has the same photographs and a higher ap50 on val, 0.300 against 0.200" in lines[1]
+    )
 
 
 def _photograph(number: int, part: str, level: float, noise: float) -> LabelledImage:

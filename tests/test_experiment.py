@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,19 @@ def test_an_experiment_reports_resumes_and_matches_pycocotools(folders: Path, ca
     page = (folders / "out" / "report.html").read_text()
     assert page.index("Do synthetic images help bar") < page.index("<h1>")
     assert "http" not in page.replace('<html lang="en">', "")
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") >= 3
+    # Both views of the same runs: after equal passes, and each at its own best.
+    assert "at equal passes" in page
+    assert "own best" in page
+    assert [s["slice"] for s in report["own_best"]["slices"]] == [
+        s["slice"] for s in report["evaluation"]["slices"]
+    ]
+    own = {f.name for f in (folders / "out" / "runs").rglob("predictions-holdout-*-own_best.json")}
+    assert len(own) == 1
+    # The mix as it was: a ratio that never varied.
+    (stage,) = next(r for r in report["runs"] if r["arm"] == "mix")["stages"]
+    assert {(s["least"], s["most"]) for s in stage["sources"].values()} == {(2, 2)}
+    said = (folders / "out" / "report.json").read_bytes(), page
 
     _same_as_pycocotools(folders, report)
     assert len((folders / "holdout.jsonl").read_text().splitlines()) == 1
@@ -93,6 +106,12 @@ def test_an_experiment_reports_resumes_and_matches_pycocotools(folders: Path, ca
     assert experiment.run([*arguments, "seeds=[1]"], None) == 0
     assert len(_stamps(folders / "out")) == 4
 
+    # Trained anew from the same command, it says the same.
+    shutil.rmtree(folders / "out")
+    assert experiment.run(arguments, None) == 0
+    again = folders / "out" / "report.json", folders / "out" / "report.html"
+    assert (again[0].read_bytes(), again[1].read_text()) == said
+
 
 def _same_as_pycocotools(folders: Path, report: dict) -> None:
     """Score the saved detections with pycocotools on the photographs that were judged."""
@@ -102,7 +121,9 @@ def _same_as_pycocotools(folders: Path, report: dict) -> None:
     judged = [i for i in truth["images"][:-1] if i["id"] not in vague and "vague" not in i["part"]]
     kinds = {1: "dot", 2: "bar"}
     for run in report["runs"]:
-        saved = json.loads(next(Path(run["folder"]).glob("predictions-*.json")).read_text())
+        saved = json.loads(
+            next(Path(run["folder"]).glob("predictions-holdout-????????.json")).read_text()
+        )
         number = {c["name"]: c["id"] for c in saved["categories"]}
         coco = COCO()
         coco.dataset = {

@@ -1,19 +1,25 @@
 """The report's page and gallery on made-up results."""
 
+import html
 import importlib.util
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from simgen.evaluate.config import EvaluateConfig
+from simgen.evaluate.config import EvaluateConfig, Worth
 from simgen.evaluate.figures import Judged
 from simgen.evaluate.judge import judge
 from simgen.evaluate.predictions import Detections
+from simgen.evaluate.slices import Slice, make_slices
 from simgen.report.gallery import FALSE_ALARMS, gallery
 from simgen.train.images import LabelledImage, LabelledObject
 
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((f for n in _BROWSERS if (f := shutil.which(n))), None)
 BOX = (10.0, 10.0, 12.0, 12.0)
 
 
@@ -38,6 +44,10 @@ def _seen(*rows: tuple[tuple[float, ...], float]) -> Detections:
     )
 
 
+def _kinds() -> list[Slice]:
+    return [s for s in make_slices(_photographs(), ("dot",), ()).made if s.group == "kind"]
+
+
 def _run() -> Judged:
     elsewhere = (40.0, 20.0, 5.0, 5.0)
     found = (
@@ -55,32 +65,36 @@ def _blind() -> Judged:
 
 def test_the_gallery_sets_arms_side_by_side_by_kind_and_outcome() -> None:
     runs = [_blind(), _run()]
-    shown = gallery(_photographs(), runs, ("dot",), [0.5, 0.5], control="real")
+    shown = gallery(_photographs(), runs, ("dot",), [0.5, 0.5], ["real", "mix"], _kinds())
     rows = {heading: [(r.outcome, r.part) for r in rows] for heading, rows in shown.items()}
     assert rows == {
         # Detected elsewhere on the part is still a miss.
         "dot": [("lost", "part0"), ("missed by all", "part1")],
-        FALSE_ALARMS: [("by real", "part2")],
+        FALSE_ALARMS: [("by the control alone", "part2")],
     }
     captions = [p.caption for p in shown["dot"][0].pictures]
     assert captions == ["real: dot 0.90", "mix: nothing detected"]
     assert all(p.jpeg[:2] == b"\xff\xd8" for p in shown["dot"][0].pictures)
-    turned = gallery(_photographs(), runs, ("dot",), [0.5, 0.5], control="mix")
+    turned = gallery(_photographs(), runs, ("dot",), [0.5, 0.5], ["mix", "real"], _kinds())
     assert turned["dot"][0].outcome == "gained"
+    assert turned[FALSE_ALARMS][0].outcome == "by others, not by the control"
 
 
-@pytest.mark.skipif(
+needs_plots = pytest.mark.skipif(
     not (importlib.util.find_spec("matplotlib") and importlib.util.find_spec("jinja2")),
     reason="the extra yolo is not installed",
 )
-def test_the_page_holds_everything_and_a_name_cannot_break_it(tmp_path: Path) -> None:
+
+
+def _write(folder: Path) -> tuple[Path, Path]:
     from simgen.report.page import write_report
 
     images, runs = _photographs(), [_run(), _blind()]
-    settings = EvaluateConfig(resamples=20, by=("lamp",), min_parts=2, min_runs=1)
+    worth = Worth(without={"1": "real", "2": "mix"}, mixed={"0": "mix"})
+    settings = EvaluateConfig(resamples=20, by=("lamp",), min_parts=2, min_runs=1, worth=worth)
     judged = judge(images, runs, ("dot",), settings, "real")
     record = {
-        "answer": "5 < 6 & so on",
+        "answer": "5 < 6 & so on AP at IoU 0.1: real 0.1; mix 0.2.",
         "name": "<script>alert(1)</script>",
         "split": "val",
         "control": "real",
@@ -93,12 +107,25 @@ def test_the_page_holds_everything_and_a_name_cannot_break_it(tmp_path: Path) ->
             {
                 "mix": {"real": 1.0},
                 "passes": 16,
-                "passes_per_s": 2.0,
                 "folder": "f",
+                "config_sha256": "ab" * 32,
+                "stages": [
+                    {
+                        "batches": 4,
+                        "passes": 16,
+                        "sources": {"real": {"images": 16, "least": 4, "most": 4}},
+                    }
+                ],
+                "curve": [{"passes": 16, "ap50": 0.3, "ap10": 0.4}],
+                "best": {"passes": 16},
+                "converged": False,
+                "parts_by_kind": {"dot": 2},
                 **one,
             }
             for one in judged["runs"]
         ],
+        "own_best": judged,
+        "versions": {"simgen": "0"},
         "sources": {},
         "provenance": {},
         "warnings": ["mix: <i>no</i> real image"],
@@ -116,15 +143,21 @@ def test_the_page_holds_everything_and_a_name_cannot_break_it(tmp_path: Path) ->
             }
         },
     }
-    pictures = gallery(images, runs, ("dot",), [0.5, 0.5], "real")
-    page, data = write_report(tmp_path / "new", record, {}, pictures)
+    pictures = gallery(images, runs, ("dot",), [0.5, 0.5], ["real", "mix"], _kinds())
+    return write_report(folder, record, {}, {"real": pictures})
+
+
+@needs_plots
+def test_the_page_holds_everything_and_a_name_cannot_break_it(tmp_path: Path) -> None:
+    page, data = _write(tmp_path / "new")
     text = page.read_text()
     assert "<script>" not in text
     assert "<i>no</i>" not in text
     assert "5 &lt; 6 &amp; so on" in text
-    assert json.loads(data.read_text())["answer"] == "5 < 6 & so on"
+    assert json.loads(data.read_text())["answer"].startswith("5 < 6 & so on")
     assert text.count("data:image/jpeg;base64,") == 6
-    assert text.count("data:image/png;base64,") == 1
+    # Two free-response curves, a worth curve for everything and the kind, two curves on val.
+    assert text.count("data:image/png;base64,") == 6
     # Nothing is fetched.
     assert "http" not in text
     assert "url(" not in text
@@ -134,5 +167,55 @@ def test_the_page_holds_everything_and_a_name_cannot_break_it(tmp_path: Path) ->
     assert text.index("mix: not for dot") > text.index("Commands")
     assert text.index("<h2>AP at IoU 0.1") < text.index("<summary>AP50<")
     assert "lamp (no photograph says it among its attributes)" in text
-    assert '<td class="none"' in text
+    assert 'class="verdict none"' in text
     assert 'role="img"' in text
+    assert "<li>mix 0.2</li>" in text
+    assert text.index("at equal passes</h2>") < text.index("own best</h2>")
+    assert "real 4</td>" in text
+    assert "abababababababab</td>" in text
+
+
+@needs_plots
+def test_the_same_record_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = _write(tmp_path / "a"), _write(tmp_path / "b")
+    assert [f.read_bytes() for f in first] == [f.read_bytes() for f in second]
+
+
+_MEASURE = """<script>
+const out = document.documentElement;
+document.title = JSON.stringify({
+  inner: innerWidth, wide: out.scrollWidth, images: [...document.images].every(i => i.naturalWidth),
+  fetched: performance.getEntriesByType("resource").filter(r => !r.name.startsWith("data:")).length,
+  answer: document.querySelector(".answer").getBoundingClientRect().bottom,
+  cut: [...document.querySelectorAll("td.against")].some(t => t.scrollWidth > t.clientWidth + 1),
+});
+</script></body>"""
+
+
+@needs_plots
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_a_browser_shows_the_page_at_every_width(tmp_path: Path, width: int) -> None:
+    page, _ = _write(tmp_path / "new")
+    # An inner frame has the width of a phone, which a browser's own window may not take.
+    inner = html.escape(page.read_text().replace("</body>", _MEASURE))
+    frame = tmp_path / "frame.html"
+    frame.write_text(
+        f'<iframe style="width:{width}px;height:800px;border:0" srcdoc="{inner}"></iframe>'
+        "<script>onload = () => { document.title = frames[0].document.title; }</script>"
+    )
+    dumped = subprocess.run(
+        [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+        + [f"--user-data-dir={tmp_path}/profile", frame.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    seen = json.loads(html.unescape(dumped.split("<title>")[1].split("</title>")[0]))
+    assert seen["inner"] == width
+    # Tables scroll within themselves, so nothing is wider than the screen.
+    assert seen["wide"] <= width
+    assert seen["images"]
+    assert seen["fetched"] == 0
+    assert seen["answer"] < 800
+    assert not seen["cut"]

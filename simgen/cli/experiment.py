@@ -12,18 +12,24 @@ import numpy as np
 
 from simgen.config import compose, parse, suggest, to_plain
 from simgen.errors import ConfigError
-from simgen.evaluate.config import ExperimentConfig
+from simgen.evaluate.config import EvaluateConfig, ExperimentConfig
 from simgen.evaluate.contamination import Leak, clear, pictures_in, pictures_of, scan
 from simgen.evaluate.fidelity import fidelity, mobilenet_features
 from simgen.evaluate.figures import Judged, arm_figures, operating_threshold
-from simgen.evaluate.guard import guard, not_to_be_used, provenance_of, synthetic_share
+from simgen.evaluate.guard import (
+    doubts_about_controls,
+    guard,
+    not_to_be_used,
+    provenance_of,
+    synthetic_share,
+)
 from simgen.evaluate.holdout import load_for_evaluation
 from simgen.evaluate.judge import judge
 from simgen.evaluate.real import detect
-from simgen.evaluate.slices import ALL
+from simgen.evaluate.slices import ALL, Slice, make_slices
 from simgen.evaluate.training import load_material, train_all
 from simgen.report.answer import answer
-from simgen.train.config import REAL
+from simgen.train.config import REAL, Checkpoint
 from simgen.train.extras import require_yolo
 from simgen.train.images import Source
 from simgen.train.real import load_real
@@ -43,9 +49,7 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     settings, rename = config.evaluate, config.train.categories.get(REAL, {})
     provenance = provenance_of(config.datasets)
     warnings = guard(config.mixes(), provenance, settings.max_synthetic_share)
-    # The alarm threshold and the mix's limits are chosen on val, whatever judges.
     val = load_real(config.real, "val", rename)
-    on_val = [detect(r, val, "val") for r in runs]
     photographs = load_for_evaluation(
         config.real,
         settings.split,
@@ -60,36 +64,52 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     leaks = _scan(config, photographs, sources)
     photographs = clear(photographs, leaks, settings.contamination)
     warnings += [f"{settings.split}: {leak}" for leak in leaks]
-    found = on_val
-    if settings.split != "val":
-        rate = settings.false_alarm_rate
-        limits = [operating_threshold(val.images, one, rate) for one in on_val]
-        found = [
-            replace(detect(r, photographs, settings.split), threshold=None if np.isnan(t) else t)
-            for r, t in zip(runs, limits, strict=True)
-        ]
+    found = _found(runs, val, photographs, settings, "equal_passes")
     judged = judge(photographs.images, found, classes, settings, config.control_of())
+    own_best = None
+    if all(r.record["best"] is not None for r in runs):
+        at_best = _found(runs, val, photographs, settings, "own_best")
+        own_best = judge(photographs.images, at_best, classes, settings, config.control_of())
     metric = config.bottleneck.metric if config.bottleneck else "ap50"
-    val_by_share = _val_by_share(config, on_val, val, classes, metric)
+    # What is recommended is chosen on val, whatever judges.
+    on_val = [detect(r, val, "val") for r in runs]
+    by_arm = arm_figures(val.images, on_val, classes, settings, metric)
+    val_by_share = _val_by_share(config, by_arm)
+    warnings += _doubts(config, by_arm, runs, metric)
 
     # Imported here because they need the extra.
     from simgen.report.gallery import gallery
-    from simgen.report.page import write_report
+    from simgen.report.page import control_groups, write_report
 
     line = answer(config.bottleneck, judged, settings.split)
-    limits = [f["alarm_threshold"] or 0.0 for f in judged["runs"]]
     all_sources = {**sources, f"{REAL} {settings.split}": photographs}
     record = _record(config, line, judged, runs, all_sources, overrides) | {
+        "own_best": own_best,
         "provenance": to_plain(provenance),
         "warnings": warnings,
         "leaks": to_plain(leaks),
         "fidelity": _fidelity(sources, val, settings.seed),
-        "val_by_share": {f"{share:g}": value for share, value in val_by_share.items()},
+        "val_by_share": {f"{share:g}": value for share, value in sorted(val_by_share.items())},
         "not_to_be_used": not_to_be_used(judged, metric, val_by_share),
     }
-    curves = {f"{r.arm} seed {r.seed}": _metrics(r) for r in runs}
-    pictures = gallery(photographs.images, found, classes, limits, config.control)
-    page, data = write_report(Path(config.out), record, curves, pictures)
+    losses: dict[str, list[list[dict[str, float]]]] = {}
+    for one in runs:
+        losses.setdefault(one.arm, []).append(_metrics(one))
+    limits = [f["alarm_threshold"] or 0.0 for f in judged["runs"]]
+    groups = control_groups(judged["controls"], config.control)
+    pictures = {
+        control: gallery(
+            photographs.images,
+            found,
+            classes,
+            limits,
+            [control, *compared[:3]],
+            _shown(config, photographs, classes),
+            each=2 if control == config.control else 1,
+        )
+        for control, compared in groups.items()
+    }
+    page, data = write_report(Path(config.out), record, losses, pictures)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(line)
@@ -109,21 +129,64 @@ def _scan(
     return scan(photographs.images, pictures)
 
 
-def _val_by_share(
-    config: ExperimentConfig,
-    on_val: Sequence[Judged],
+def _found(
+    runs: Sequence[Run],
     val: Source,
-    classes: Sequence[str],
-    metric: str,
-) -> dict[float, float]:
-    """Return val's figure by synthetic share, of the arms that have the control for theirs."""
-    figures = arm_figures(val.images, on_val, classes, config.evaluate, metric)
-    alike = {a for a, c in config.control_of().items() if c == config.control}
+    photographs: Source,
+    config: EvaluateConfig,
+    checkpoint: Checkpoint,
+) -> list[Judged]:
+    """Return detections in what judges, with alarm thresholds that were set on val before."""
+    found = [detect(r, photographs, config.split, checkpoint) for r in runs]
+    if config.split == "val":
+        return found
+    result = []
+    for run, one in zip(runs, found, strict=True):
+        on_val = detect(run, val, "val", checkpoint)
+        limit = operating_threshold(val.images, on_val, config.false_alarm_rate)
+        result.append(replace(one, threshold=None if np.isnan(limit) else limit))
+    return result
+
+
+def _val_by_share(config: ExperimentConfig, by_arm: Mapping[str, float]) -> dict[float, float]:
+    """Return val's figure by synthetic share, of the control and mixes like it."""
+    alike = [a for a, c in config.control_of().items() if c == config.control]
     return {
-        synthetic_share(config.arms[a].overall()): v
-        for a, v in figures.items()
-        if a in alike and not np.isnan(v)
+        synthetic_share(config.arms[a].overall()): by_arm[a]
+        for a in alike
+        if not config.arms[a].stages and not _own_start(config, a) and not np.isnan(by_arm[a])
     }
+
+
+def _own_start(config: ExperimentConfig, arm: str) -> bool:
+    return config.arms[arm].weights is not None or config.arms[arm].freeze is not None
+
+
+def _doubts(
+    config: ExperimentConfig, by_arm: Mapping[str, float], runs: Sequence[Run], metric: str
+) -> list[str]:
+    """Return warnings about controls that may not be the strongest."""
+    real_only = [a for a, mix in config.mixes().items() if set(mix) == {REAL}]
+    used = {c for a, c in config.control_of().items() if a != c}
+    alike = {
+        c: [a for a in real_only if a != c and _parts(config, a) == _parts(config, c)]
+        for c in used
+        if c in real_only
+    }
+    converged = {c: [r.converged for r in runs if r.arm == c] for c in alike}
+    return doubts_about_controls(by_arm, dict(sorted(alike.items())), converged, metric)
+
+
+def _parts(config: ExperimentConfig, arm: str) -> int | None:
+    return config.job(arm, config.seeds[0]).parts_per_kind()
+
+
+def _shown(config: ExperimentConfig, photographs: Source, classes: Sequence[str]) -> list[Slice]:
+    """Return the slices of the gallery: that of the question, then each kind."""
+    asked = config.bottleneck.slice if config.bottleneck else ""
+    made = make_slices(photographs.images, classes, config.evaluate.by, config.evaluate.bins).made
+    kinds = [s for s in made if s.group == "kind"]
+    return [*(s for s in made if s.name == asked and s.group not in (ALL, "kind")), *kinds]
 
 
 def _fidelity(sources: Mapping[str, Source], val: Source, seed: int) -> dict[str, Any]:
@@ -164,13 +227,13 @@ def _record(
             {
                 "mix": r.record["mix"],
                 "passes": r.record["last"]["passes"],
-                "passes_per_s": r.record["last"]["passes_per_s"],
                 "stages": r.record["stages"],
                 "curve": r.curve,
                 "best": r.record["best"],
                 "converged": r.converged,
                 "config_sha256": r.record["config_sha256"],
-                "versions": r.record["versions"],
+                "weights_sha256": r.record["weights_sha256"],
+                "parts_by_kind": r.record["sources"].get(REAL, {}).get("parts_by_kind", {}),
                 "folder": str(r.folder),
                 **figures,
             }
@@ -181,6 +244,7 @@ def _record(
             *(d.render for d in config.datasets.values()),
             shlex.join(["python", "-m", "simgen", "experiment", *overrides]),
         ],
+        "versions": runs[0].record["versions"],
         "config": to_plain(config),
     }
 

@@ -169,7 +169,9 @@ def clear(judges: Source, leaks: Sequence[Leak], mode: str) -> Source:
     left = tuple(i for i in judges.images if i.part not in parts)
     if not left:
         raise DatasetError(f"{leaks[0]}; no photograph is left to judge by")
-    return replace(judges, images=left)
+    # Another set: detections in it are kept under its own hash.
+    without = f"{judges.sha256} without {sorted(parts)}"
+    return replace(judges, images=left, sha256=hashlib.sha256(without.encode()).hexdigest())
 
 
 def _shared_parts(judges: Sequence[LabelledImage], trained_on: Sequence[Picture]) -> list[Leak]:

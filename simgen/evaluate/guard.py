@@ -126,7 +126,8 @@ def not_to_be_used(
         val_by_share: Mean figure on val by the share of synthetic images, of arms that differ in
             nothing else.
     """
-    lines = []
+    lines: list[str] = []
+    nothing: list[str] = []
     for arm in judged["controls"]:
         found: dict[str, list[str]] = {}
         for entry in judged["slices"]:
@@ -137,15 +138,17 @@ def not_to_be_used(
             lines.append(f"{arm}: not for {_listed(found['hurts'])}, which it hurts.")
         open_ = [*found.get("cannot tell", ()), *found.get("too few parts", ())]
         if open_ and len(open_) == sum(len(names) for names in found.values()):
-            lines.append(f"{arm}: nothing is shown on any slice; do not count on a gain.")
+            nothing.append(arm)
         elif open_:
             lines.append(f"{arm}: on {_listed(open_)} nothing is shown; do not count on a gain.")
+    if nothing:
+        lines.append(f"{_listed(nothing)}: nothing is shown on any slice; do not count on a gain.")
     beyond = falls_beyond(val_by_share)
     if beyond is not None:
         best, worse = beyond
         lines.append(
-            f"Not beyond a share of {best:.0%}, where the figure on val is highest:"
-            f" {val_by_share[best]:.3f}; at {worse:.0%} it is {val_by_share[worse]:.3f}."
+            f"Not beyond a share of {100 * best:g}%, where the figure on val is highest:"
+            f" {val_by_share[best]:.3f}; at {100 * worse:g}% it is {val_by_share[worse]:.3f}."
         )
     return lines
 

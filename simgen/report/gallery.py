@@ -47,7 +47,7 @@ def gallery(
     runs: Sequence[Judged],
     classes: Sequence[str],
     thresholds: Sequence[float],
-    control: str,
+    arms: Sequence[str],
     slices: Sequence[Slice],
     each: int = 2,
 ) -> dict[str, list[Row]]:
@@ -61,23 +61,23 @@ def gallery(
         runs: Detections on them.
         classes: Names of the detections' kinds.
         thresholds: Of every run; detections above it are drawn and counted.
-        control: The arm that others are compared with.
+        arms: Which are shown, first the control that the others are compared with.
         slices: What photographs are sorted by.
         each: Photographs of each slice and outcome.
     """
-    shown = _first_runs(runs, thresholds, control)
+    shown, control = _first_runs(runs, thresholds, arms), arms[0]
     result: dict[str, list[Row]] = {}
     for part in slices:
         entries = []
-        for index in np.flatnonzero(part.defective):
+        for index in map(int, np.flatnonzero(part.defective)):
             hits = {r.arm: _is_hit(images[index], r, index, part, classes, t) for r, t in shown}
-            entries.append((_outcome(hits, control), int(index)))
+            entries.append((_outcome(hits, control), index))
         if entries:
             order = sorted(entries, key=lambda e: (_OUTCOMES.index(e[0]), e[1]))
             result[part.name] = _rows(order, images, shown, classes, each)
     best = {r.arm: image_scores(r.found) for r, _ in shown}
     alarms = [
-        ("by " + ", ".join(loud), index)
+        (_alarm(loud, control), index)
         for index, image in enumerate(images)
         if image.is_clean and (loud := [r.arm for r, t in shown if best[r.arm][index] > t])
     ]
@@ -86,12 +86,12 @@ def gallery(
 
 
 def _first_runs(
-    runs: Sequence[Judged], thresholds: Sequence[float], control: str
+    runs: Sequence[Judged], thresholds: Sequence[float], arms: Sequence[str]
 ) -> list[tuple[Judged, float]]:
     first: dict[str, tuple[Judged, float]] = {}
     for run, threshold in zip(runs, thresholds, strict=True):
         first.setdefault(run.arm, (run, threshold))
-    return sorted(first.values(), key=lambda r: r[0].arm != control)
+    return [first[arm] for arm in arms]
 
 
 def _is_hit(
@@ -123,6 +123,12 @@ def _outcome(hits: dict[str, bool], control: str) -> str:
     if control not in hits:
         return "found by some"
     return "lost" if hits[control] else "gained"
+
+
+def _alarm(loud: Sequence[str], control: str) -> str:
+    if control not in loud:
+        return "by others, not by the control"
+    return "by the control alone" if len(loud) == 1 else "by the control and others"
 
 
 def _rows(

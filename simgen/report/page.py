@@ -48,6 +48,7 @@ def write_report(
     page = environment.get_template("report.html.j2").render(
         **record,
         metrics=_asked_first(record),
+        answer_lines=_answer_lines(record["answer"]),
         groups=groups,
         widest=_widest,
         mixes=_mixes(record["runs"]),
@@ -82,6 +83,15 @@ def _plots(
         made["froc"][control] = froc_panels(slices, arms)
         made["learning"][control] = learning_panels(record["runs"], losses, arms, METRIC_NAMES)
     return made
+
+
+def _answer_lines(answer: str) -> list[str]:
+    """Return the answer's verdict and, one by one, the figures that it rests on."""
+    for title in METRIC_NAMES.values():
+        verdict, found, details = answer.partition(f" {title}: ")
+        if found:
+            return [f"{verdict} {title}:", *details.rstrip(".").split("; ")]
+    return [answer]
 
 
 def _asked_first(record: Mapping[str, Any]) -> dict[str, str]:
