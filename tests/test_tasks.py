@@ -1,4 +1,4 @@
-"""Independent tasks on Ray and Slurm: lost ones are repeated, errors come back."""
+"""Independent tasks on Slurm and here: lost ones are repeated, errors come back."""
 
 import importlib.util
 import os
@@ -7,10 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ray_nodes import ray_cluster
 from slurm_cluster import PATH, slurm_cluster, why_not
 
-from simgen.config.executor import LocalConfig, RayConfig, SlurmConfig
+from simgen.config.executor import LocalConfig, SlurmConfig
 from simgen.errors import DatasetError, RenderError
 from simgen.execute.tasks import run_tasks
 
@@ -59,15 +58,6 @@ def test_slurm_runs_tasks_and_repeats_the_lost(environment, tmp_path):
         check(tmp_path, where)
         left = subprocess.run(["squeue", "--noheader"], capture_output=True, text=True).stdout
         assert not left.strip()
-
-
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="extra `cluster`")
-def test_ray_runs_tasks_and_repeats_the_lost(environment, tmp_path_factory):
-    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="for-this-test-only-" * 2)
-    # Ray's sockets have long names: a short folder, not pytest's.
-    folder = tmp_path_factory.mktemp("t")
-    with ray_cluster(folder, nodes=1, cpus=2) as (address, _):
-        check(folder, RayConfig(address=address))
 
 
 def test_a_lost_process_here_says_what_to_do(tmp_path):
