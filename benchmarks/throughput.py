@@ -51,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scene", default="inspection")
     parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--warm", type=int, default=1)
     parser.add_argument("--stage-frames", type=int, default=8)
     parser.add_argument("--workers", type=int, nargs="*")
     parser.add_argument("overrides", nargs="*")
@@ -60,7 +61,7 @@ def main() -> None:
         parser.error(f"--frames: {args.frames} is too few for {max(counts)} workers")
     counts = sorted({1, *counts})
     if args.stage_frames:
-        stages, facts = stages_of(args.scene, args.stage_frames, args.overrides)
+        stages, facts = stages_of(args.scene, args.stage_frames, args.warm, args.overrides)
         print(f"{args.scene}, {args.stage_frames} frames, CPU-seconds; {facts['renderer']}")
         show(stages)
     print(f"\n{args.scene}, {args.frames} frames, {usable_cores()} cores; load {_load()}")

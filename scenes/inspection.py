@@ -76,12 +76,12 @@ def categories(ranges: Ranges) -> tuple[tuple[str, str], ...]:
 
 def sample_objects(streams: Streams, ranges: Ranges) -> tuple[ObjectSpec, ...]:
     """Draw parts and loose tools, let them settle, then put defects and marks on the parts."""
-    support, area = sample_support(streams.scene("support"), ranges.support)
+    support, area = sample_support(streams, ranges.support)
     count = sample_count(streams.scene("part count"), ranges.part_count)
-    parts = [sample_part(streams.scene("parts", k), ranges, k) for k in range(count)]
+    parts = [sample_part(streams, ranges, k) for k in range(count)]
     tool_rng = streams.scene("tools")
     tools = [
-        sample_tool(tool_rng, ranges.occluders, ranges.finishes, k)
+        sample_tool(streams, tool_rng, ranges.occluders, ranges.finishes, k)
         for k in range(sample_count(tool_rng, ranges.occluders.loose_tools))
     ]
     loose = [*parts, *tools]
@@ -95,10 +95,12 @@ def sample_objects(streams: Streams, ranges: Ranges) -> tuple[ObjectSpec, ...]:
     )
 
 
-def sample_part(rng: np.random.Generator, ranges: Ranges, number: int) -> ObjectSpec:
+def sample_part(streams: Streams, ranges: Ranges, number: int) -> ObjectSpec:
     """Draw a part's kind, dimensions and finish."""
+    rng = streams.scene("parts", number)
     kind = pick(rng, ranges.parts)
     part = sample_object(
+        streams,
         rng,
         kind,
         ranges.parts[kind],

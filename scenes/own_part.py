@@ -153,12 +153,12 @@ def sample_objects(streams: Streams, ranges: Ranges) -> tuple[ObjectSpec, ...]:
     """Draw parts and loose tools, let them settle, then put defects and marks on the parts."""
     shape = part_shape(ranges)
     scale = _scale(shape)
-    support, area = sample_support(streams.scene("support"), ranges.support, scale)
+    support, area = sample_support(streams, ranges.support, scale)
     count = sample_count(streams.scene("part count"), ranges.part_count)
     parts = [sample_part(streams.scene("parts", k), ranges, shape, k) for k in range(count)]
     tool_rng = streams.scene("tools")
     tools = [
-        sample_tool(tool_rng, ranges.occluders, ranges.finishes, k)
+        sample_tool(streams, tool_rng, ranges.occluders, ranges.finishes, k)
         for k in range(sample_count(tool_rng, ranges.occluders.loose_tools))
     ]
     floor = TRAY_SHEET_MM if len(support) > 1 else 0.0

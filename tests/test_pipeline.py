@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from simgen.label.annotation import Frame
 from simgen.pipeline import FrameRenderer, categories, scene_check
 from simgen.sampling import FrameIndex, Streams
 from simgen.scene.family import load_family, parse_ranges
-from simgen.scene.spec import content_hash, scene_from_json, to_json
+from simgen.scene.spec import ShapeSpec, content_hash, scene_from_json, to_json
 
 SMALL = ("image.width=160", "image.height=160", "scene.texel_mm=1", "renderer.allow_software=true")
 
@@ -230,3 +231,35 @@ def test_memory_does_not_grow_with_frames(inspection: FrameRenderer) -> None:
         inspection.frame(number)
     # One frame's maps take about 30 MB: what leaked a frame would show.
     assert resident_mb() - before < 100
+
+
+def shapes_of(kind: str, *overrides: str, seed: int = 0) -> list[ShapeSpec]:
+    family: Any = load_family("inspection")
+    weights = [f"scene.parts.{k}.weight={float(k == kind):g}" for k in ("flange", "plate", "gear")]
+    others = ("bracket", "hex_bolt", "hex_nut", "bearing_outer_ring", "bearing_inner_ring")
+    weights += [f"scene.parts.{k}.weight=0" for k in others]
+    config = scenes.config("inspection", *SMALL, *weights, *overrides)
+    ranges = parse_ranges(family, config.scene)
+    return [
+        family.sample_part(Streams(seed=seed, index=_scene(k)), ranges, 0).shape for k in range(12)
+    ]
+
+
+def _scene(number: int) -> FrameIndex:
+    return FrameIndex(frame=number, scene=number, view=0, exposure=0)
+
+
+def test_designs_are_few_in_a_dataset_and_others_with_another_seed() -> None:
+    few = shapes_of("plate", "scene.parts.plate.designs=2")
+    assert len({to_json(s) for s in few}) == 2
+    assert few == shapes_of("plate", "scene.parts.plate.designs=2")
+    other = shapes_of("plate", "scene.parts.plate.designs=2", seed=1)
+    assert not {to_json(s) for s in few} & {to_json(s) for s in other}
+    # More designs leave those that there were as they are.
+    assert {to_json(s) for s in few} & {
+        to_json(s) for s in shapes_of("plate", "scene.parts.plate.designs=3")
+    }
+
+
+def test_without_designs_every_part_has_dimensions_of_its_own() -> None:
+    assert len({to_json(s) for s in shapes_of("plate", "scene.parts.plate.designs=null")}) == 12

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -84,6 +85,7 @@ def check_shape(shape: ShapeSpec) -> None:
             raise ConfigError(f"shape.size_mm.{key}: missing, {shape.kind} needs it")
 
 
+@lru_cache(maxsize=64)
 def size_keys(kind: str) -> dict[str, float | None]:
     """Return the size keys of a shape kind with their defaults, None where required.
 
@@ -130,7 +132,7 @@ class _Meshes:
     """The last meshes that were asked for, by their spec; of fewer, the texel tables.
 
     A table may weigh 40 MB, and where every part has a size of its own hardly any is used
-    by two scenes: by number of meshes a worker would keep a gigabyte of them.
+    by two scenes: by number of meshes a worker would keep gigabytes of them.
     """
 
     def __init__(self, *, most: int, most_table_bytes: int) -> None:
@@ -156,7 +158,7 @@ class _Meshes:
         self._by_text.clear()
 
 
-_meshes = _Meshes(most=24, most_table_bytes=256 * 2**20)
+_meshes = _Meshes(most=128, most_table_bytes=320 * 2**20)
 
 
 def _built(text: str) -> PartMesh:

@@ -33,6 +33,11 @@ class TexelTable:
     face: np.ndarray
     fill: np.ndarray
 
+    @cached_property
+    def nbytes(self) -> int:
+        """Memory of all columns."""
+        return sum(getattr(self, f.name).nbytes for f in fields(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class FaceTraits:
@@ -118,8 +123,7 @@ class PartMesh:
     def texels_bytes(self) -> int:
         """Return the memory of the texel table, 0 while there is none."""
         table = self.__dict__.get("texels")
-        columns = () if table is None else (getattr(table, f.name) for f in fields(table))
-        return sum(column.nbytes for column in columns)
+        return 0 if table is None else table.nbytes
 
     def free_texels(self) -> None:
         """Free the texel table; whoever asks for it next builds it again."""

@@ -42,7 +42,7 @@ def centre_of_mass(shape: ShapeSpec) -> np.ndarray:
     return _centre_cached(to_json(shape))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _pieces_cached(text: str) -> tuple[np.ndarray, ...]:
     plain = json.loads(text)
     shape = parse(ShapeSpec, plain)
@@ -58,7 +58,7 @@ def _pieces_cached(text: str) -> tuple[np.ndarray, ...]:
     return pieces
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _centre_cached(text: str) -> np.ndarray:
     mesh = build_mesh(parse(ShapeSpec, json.loads(text)))
     a, b, c = (mesh.vertices_mm[mesh.faces[:, k]].astype(np.float64) for k in range(3))

@@ -84,7 +84,7 @@ def settle(
         pybullet.setGravity(0, 0, -GRAVITY_MM_S2 / _UNIT_MM, physicsClientId=world)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=STEP_S,
-            numSolverIterations=120,
+            numSolverIterations=50,
             deterministicOverlappingPairs=1,
             enableFileCaching=0,
             contactERP=_CONTACT_ERP,

@@ -27,6 +27,7 @@ class OccluderRanges:
 
 
 def sample_tool(
+    streams: Streams,
     rng: np.random.Generator,
     ranges: OccluderRanges,
     finishes: Mapping[str, FinishRanges],
@@ -36,7 +37,7 @@ def sample_tool(
     kinds = ranges.kinds
     kind = "screwdriver" if "screwdriver" in kinds else pick(rng, kinds)
     tool = sample_object(
-        rng, kind, kinds[kind], finishes, name=f"tool{number}", texel_mm=PROP_TEXEL_MM
+        streams, rng, kind, kinds[kind], finishes, name=f"tool{number}", texel_mm=PROP_TEXEL_MM
     )
     return replace(tool, mass_kg=0.08)
 
@@ -57,7 +58,13 @@ def sample_occluders(
         rng = streams.scene("occluders", 100 * streams.index.view + k)
         kind = pick(rng, kinds)
         item = sample_object(
-            rng, kind, kinds[kind], finishes, name=f"occluder{k}", texel_mm=PROP_TEXEL_MM
+            streams,
+            rng,
+            kind,
+            kinds[kind],
+            finishes,
+            name=f"occluder{k}",
+            texel_mm=PROP_TEXEL_MM,
         )
         at = centres_mm[int(rng.integers(len(centres_mm)))]
         at = at + ranges.reach.sample(rng) * (eye - at)

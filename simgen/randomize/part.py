@@ -13,7 +13,7 @@ from simgen.finishes import FINISH_VALUES, FINISHES, MAY_BE_ZERO
 from simgen.geometry import Vec3
 from simgen.parts.build import SHAPES, size_keys
 from simgen.parts.draw import sample_shape
-from simgen.sampling import Distribution
+from simgen.sampling import Distribution, Streams
 from simgen.scene.spec import FinishSpec, ObjectSpec
 
 UP: Vec3 = (0.0, 0.0, 1.0)
@@ -39,9 +39,14 @@ class FinishRanges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartRanges:
-    """A kind of part: its dimensions, which finishes it has, and its process direction."""
+    """A kind of part: its dimensions, which finishes it has, and its process direction.
+
+    `designs` is how many sets of dimensions there are in the whole dataset, as a line makes
+    few; None draws them anew for every part. What follows from a design is made once a worker.
+    """
 
     weight: float = bounded(1.0, low=0)
+    designs: int | None = bounded(None, low=1)
     size_mm: dict[str, Distribution]
     finishes: tuple[str, ...] = bounded(nonempty=True)
     process: Vec3 = (1.0, 0.0, 0.0)
@@ -117,6 +122,7 @@ def pick(rng: np.random.Generator, entries: Mapping[str, PartRanges]) -> str:
 
 
 def sample_object(
+    streams: Streams,
     rng: np.random.Generator,
     kind: str,
     part: PartRanges,
@@ -126,12 +132,21 @@ def sample_object(
     texel_mm: float,
 ) -> ObjectSpec:
     """Draw an object's dimensions and finish; it has neither pose, category nor defects yet."""
-    shape = sample_shape(rng, kind, part.size_mm, texel_mm=texel_mm, key=f"scene: {kind}.size_mm")
+    drawer = pick_design(streams, rng, kind, part.designs)
+    key = f"scene: {kind}.size_mm"
+    shape = sample_shape(drawer, kind, part.size_mm, texel_mm=texel_mm, key=key)
     weights = np.array([finishes[n].weight for n in part.finishes])
     finish = part.finishes[int(rng.choice(len(weights), p=weights / weights.sum()))]
     return ObjectSpec(
         name=name, shape=shape, finish=sample_finish(rng, finishes[finish], part.process)
     )
+
+
+def pick_design(
+    streams: Streams, rng: np.random.Generator, kind: str, designs: int | None
+) -> np.random.Generator:
+    """Return what draws an object's dimensions: that of one of the designs, or `rng` itself."""
+    return rng if designs is None else streams.design(kind, int(rng.integers(designs)))
 
 
 def sample_finish(rng: np.random.Generator, ranges: FinishRanges, process: Vec3) -> FinishSpec:

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from simgen.config import bounded
-from simgen.randomize.part import FinishRanges, sample_finish
-from simgen.sampling import Distribution
+from simgen.randomize.part import FinishRanges, pick_design, sample_finish
+from simgen.sampling import Distribution, Streams
 from simgen.scene.spec import ObjectSpec, ShapeSpec
 
 TRAY_SHEET_MM = 2.0
@@ -14,9 +12,13 @@ TRAY_SHEET_MM = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupportRanges:
-    """What the parts lie on; in a tray with chance `tray_share`."""
+    """What the parts lie on; in a tray with chance `tray_share`.
+
+    `designs` is how many sizes of tray there are in the whole dataset; None: any.
+    """
 
     tray_share: float = bounded(low=0, high=1)
+    designs: int | None = bounded(None, low=1)
     tray_mm: Distribution = bounded(above=0)
     area_mm: Distribution = bounded(above=0)
     bench: FinishRanges
@@ -24,15 +26,16 @@ class SupportRanges:
 
 
 def sample_support(
-    rng: np.random.Generator, ranges: SupportRanges, scale: float = 1.0
+    streams: Streams, ranges: SupportRanges, scale: float = 1.0
 ) -> tuple[tuple[ObjectSpec, ...], float]:
     """Draw the bench, a tray on it by chance, and the side of the square that parts fall on.
 
     Args:
-        rng: Generator.
+        streams: Of the frame.
         ranges: Sizes and finishes.
         scale: Of all sizes, for parts much larger or smaller than a hand.
     """
+    rng = streams.scene("support")
     bench = ObjectSpec(
         name="bench",
         shape=ShapeSpec(
@@ -48,7 +51,8 @@ def sample_support(
     area = scale * ranges.area_mm.sample(rng)
     if rng.uniform() >= ranges.tray_share:
         return (bench,), area
-    side = scale * ranges.tray_mm.sample(rng)
+    drawer = pick_design(streams, rng, "tray", ranges.designs)
+    side = scale * ranges.tray_mm.sample(drawer)
     tray = ObjectSpec(
         name="tray",
         shape=ShapeSpec(
@@ -56,7 +60,7 @@ def sample_support(
             size_mm={
                 "length": side,
                 "width": 0.8 * side,
-                "height": TRAY_SHEET_MM + scale * float(rng.uniform(10, 28)),
+                "height": TRAY_SHEET_MM + scale * float(drawer.uniform(10, 28)),
                 "wall": TRAY_SHEET_MM,
                 "floor": TRAY_SHEET_MM,
             },

@@ -39,10 +39,14 @@ class FrameIndex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """The generators of one frame, at the three levels that a draw can belong to."""
+    """The generators of one frame, at the four levels that a draw can belong to."""
 
     seed: int
     index: FrameIndex
+
+    def design(self, name: str, number: int) -> np.random.Generator:
+        """Return a generator that the whole dataset shares (the dimensions of a part design)."""
+        return stream(self.seed, number, f"{name}@design")
 
     def scene(self, name: str, item: int = 0) -> np.random.Generator:
         """Return a generator that all frames of a scene share (parts, defects, lights)."""
