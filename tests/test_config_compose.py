@@ -164,3 +164,9 @@ def test_an_executor_whose_name_is_no_name_is_refused():
     plain["executor"]["name"] = [[]]
     with pytest.raises(ConfigError, match=r"executor\.name: .* is not allowed"):
         parse_render(plain)
+
+
+@pytest.mark.parametrize("typed, hint", [("gpuu", "did you mean 'gpu'"), ("huge", "cpu, gpu")])
+def test_a_size_that_an_experiment_lacks_is_named_with_those_it_has(typed, hint):
+    with pytest.raises(ConfigError, match=f"^size: '{typed}' is not in sizes; .*{hint}"):
+        compose("experiment", ["+experiment=magnetic_tile", f"size={typed}"])

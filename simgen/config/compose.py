@@ -168,9 +168,31 @@ def _explain_value(error: Exception, composed: DictConfig, config_dir: Path | No
         if "'scene.name'" in message and "scene" not in composed:
             names = ", ".join(_members("scene", config_dir))
             return f"scene: none was chosen; add +scene=NAME; there are: {names}"
+        chosen = re.match(r"Interpolation key '([^']+)' not found", message)
+        told = _explain_choice(chosen.group(1).split("."), composed) if chosen else None
+        if told:
+            return told
         reason = message.removeprefix("KeyError raised while resolving interpolation: ").strip('"')
         return f"{key}: {reason}; correct the ${{...}} in its value"
     return f"{key}: {message}"
+
+
+def _explain_choice(path: Sequence[str], composed: DictConfig) -> str | None:
+    """Return what is wrong with `size=huge` where values are `${sizes.${size}.passes}`."""
+    node: Any = composed
+    for depth, word in enumerate(path):
+        if not isinstance(node, DictConfig):
+            return None
+        if word not in node:
+            plain = OmegaConf.to_container(composed)
+            assert isinstance(plain, dict)
+            key = next((k for k, value in plain.items() if str(value) == word), None)
+            where = ".".join(path[:depth])
+            if key is None or not depth:
+                return None
+            return f"{key}: {word!r} is not in {where}{suggest(word, [str(k) for k in node])}"
+        node = node._get_node(word)
+    return None
 
 
 def _members(group: str, config_dir: Path | None) -> list[str]:
