@@ -80,9 +80,9 @@ class Lighting:
         _set(program, "environment_gain", self._scene.environment.intensity)
 
     def bind(self, program: moderngl.Program, *, first_unit: int, clean: bool) -> None:
-        """Bind all of it, using six texture units from `first_unit`."""
+        """Bind all of it, using four texture units from `first_unit`."""
         self.bind_environment(program, first_unit)
-        shadows, height, frame = self._maps[clean]
+        shadows, texture, height, frame = self._maps[clean]
         height.use(first_unit + 1)
         _set(program, "height_map", first_unit + 1)
         _set(program, "height_frame", frame)
@@ -95,26 +95,27 @@ class Lighting:
         matrices = np.zeros((MAX_SHADOWS, 4, 4), np.float32)
         infos = np.zeros((MAX_SHADOWS, 4), np.float32)
         radii = np.zeros((MAX_SHADOWS, 4), np.float32)
-        for k in range(MAX_SHADOWS):
-            units = (first_unit + 2 + 2 * k, first_unit + 3 + 2 * k)
-            if k < len(shadows):
-                _, texture, matrix, infos[k], radii[k] = shadows[k]
-                matrices[k] = matrix.T
-                texture.use(units[0])
-                texture.use(units[1])
-                self._compare.use(units[0])
-                self._raw.use(units[1])
-            else:
-                self._context.clear_samplers(units[0], units[1] + 1)
-            _set(program, f"shadow_map_{k}", units[0])
-            _set(program, f"shadow_raw_{k}", units[1])
+        for k, (_, matrix, info, ellipse) in enumerate(shadows):
+            matrices[k], infos[k], radii[k] = matrix.T, info, ellipse
+        units = (first_unit + 2, first_unit + 3)
+        if texture is not None:
+            texture.use(units[0])
+            texture.use(units[1])
+            self._compare.use(units[0])
+            self._raw.use(units[1])
+            share = 1 / len(shadows), 0.5 * len(shadows) / texture.width
+            _set(program, "shadow_share", share)
+        else:
+            self._context.clear_samplers(units[0], units[1] + 1)
+        _set(program, "shadow_maps", units[0])
+        _set(program, "shadow_raw", units[1])
         _write(program, "shadow_from_world", matrices)
         _write(program, "shadow_info", infos)
         _write(program, "shadow_radii", radii)
 
     def unbind(self, first_unit: int) -> None:
         """Take the samplers off their units, for programs that use the units otherwise."""
-        self._context.clear_samplers(first_unit, first_unit + 6)
+        self._context.clear_samplers(first_unit, first_unit + 4)
 
     def _bind_lights(self, program: moderngl.Program, shadows: list[tuple]) -> None:
         position = np.zeros((MAX_LIGHTS, 4), np.float32)
@@ -174,19 +175,25 @@ class Lighting:
         self._owned.append(texture)
         return texture
 
-    def _draw_maps(self, clean: bool, size: int) -> tuple[list[tuple], moderngl.Texture, tuple]:
+    def _draw_maps(
+        self, clean: bool, size: int
+    ) -> tuple[list[tuple], moderngl.Texture | None, moderngl.Texture, tuple]:
+        """Draw the shadow maps, side by side in one texture, and the map from above."""
+        casting = [k for k, light in enumerate(self._scene.lights) if light.shadow][:MAX_SHADOWS]
         shadows: list[tuple] = []
-        for i, light in enumerate(self._scene.lights):
-            if not light.shadow or len(shadows) == MAX_SHADOWS:
-                continue
-            at, target = np.asarray(light.position_mm), np.asarray(light.target_mm)
-            matrix, axes, near, far, half = shadow_projection(at, target, self._points)
-            texture = self._context.depth_texture((size, size))
+        texture = None
+        if casting:
+            texture = self._context.depth_texture((size * len(casting), size))
             texture.compare_func = ""
             target_buffer = self._context.framebuffer([], texture)
             self._owned += [texture, target_buffer]
             target_buffer.use()
             target_buffer.clear(depth=1.0)
+        for place, i in enumerate(casting):
+            light = self._scene.lights[i]
+            at, target = np.asarray(light.position_mm), np.asarray(light.target_mm)
+            matrix, axes, near, far, half = shadow_projection(at, target, self._points)
+            target_buffer.viewport = (place * size, 0, size, size)
             distance = float(np.linalg.norm(self._points.mean(axis=0) - at))
             texel_mm = 2 * half * distance / size
             self._context.polygon_offset = 1.5, 4.0
@@ -195,9 +202,8 @@ class Lighting:
             offset = 2.0 * texel_mm
             radii = (_radii(light) @ axes.T) / (2 * half)
             longest = float(np.linalg.norm(radii, axis=1).max())
-            shadows.append((i, texture, matrix, (near, far, offset, longest), radii.reshape(-1)))
-        height, frame = self._draw_height(clean)
-        return shadows, height, frame
+            shadows.append((i, matrix, (near, far, offset, longest), radii.reshape(-1)))
+        return shadows, texture, *self._draw_height(clean)
 
     def _draw_height(
         self, clean: bool

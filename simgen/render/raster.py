@@ -256,9 +256,7 @@ class RasterScene:
         target.scissor = _box(window, scale)
         target.clear(0.0, 0.0, 0.0, 1.0, depth=1.0)
         if scale > 1:
-            # Before the background: a pass that writes depth alone leaves colour undefined.
             self._keep_edges(scale)
-        self._background(scale)
         context.enable_only(moderngl.DEPTH_TEST)
         drawn = [
             (instance, drawable)
@@ -268,6 +266,7 @@ class RasterScene:
         solid = [(i, d) for i, d in drawn if not d.hair_mm]
         self._draw("colour", [(i, d) for i, d in solid if d.look is None], clean, scale)
         self._draw("body", [(i, d) for i, d in solid if d.look is not None], clean, scale)
+        self._background(scale)
         hairs = [(i, d) for i, d in drawn if d.hair_mm]
         if hairs:
             # Last, mixed with what lies behind them by how much of a sample they cover.
@@ -313,15 +312,19 @@ class RasterScene:
         context.depth_func = "<"
 
     def _background(self, scale: int) -> None:
+        """Fill what nothing covers, which is at the far end of the depth buffer."""
         program, camera = self._raster.programs["background"], self._scene.camera
-        self._raster.context.disable(moderngl.DEPTH_TEST)
+        context = self._raster.context
+        context.enable_only(moderngl.DEPTH_TEST)
         self._lighting.bind_backdrop(program, unit=4)
         rotation = camera.pose.matrix()[:3, :3]
         program["world_from_camera"].write(rotation.T.astype(np.float32).tobytes())
         fx, fy = camera.fx * scale, camera.fy * scale
         cx, cy = (camera.cx + 0.5) * scale, (camera.cy + 0.5) * scale
         program["pixel_ray"] = (1 / fx, 1 / fy, -cx / fx, -cy / fy)
+        context.depth_func = "<="
         self._raster.screen["background"].render(moderngl.TRIANGLES, vertices=3)
+        context.depth_func = "<"
 
     def _front_to_back(self) -> list[Instance]:
         def nearest(instance: Instance) -> float:

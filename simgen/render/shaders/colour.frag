@@ -47,10 +47,9 @@ uniform vec4 light_power[MAX_LIGHTS];      // colour x radiant intensity, w: sha
 uniform mat4 shadow_from_world[2];
 uniform vec4 shadow_info[2];               // near, far, bias, longest of the light's two radii below
 uniform vec4 shadow_radii[2];              // the light's two radii over the frustum's width at 1 mm
-uniform sampler2DShadow shadow_map_0;
-uniform sampler2DShadow shadow_map_1;
-uniform sampler2D shadow_raw_0;
-uniform sampler2D shadow_raw_1;
+uniform vec2 shadow_share;                 // a map's width in the texture, half a texel's in a map
+uniform sampler2DShadow shadow_maps;       // all lights' side by side: one look-up, not one a light
+uniform sampler2D shadow_raw;
 
 uniform sampler2D height_map;              // from above: albedo, world z in mm
 uniform vec4 height_frame;                 // x0, y0, 1 / extent, texel mm
@@ -81,8 +80,9 @@ vec3 environment_radiance(vec3 d, float layer) {
     return mix(a, b, layer - low);
 }
 
-float lit(vec2 at, float depth, int k) {
-    return k == 0 ? texture(shadow_map_0, vec3(at, depth)) : texture(shadow_map_1, vec3(at, depth));
+vec2 in_shadow_maps(vec2 at, int k) {
+    at.x = clamp(at.x, shadow_share.y, 1.0 - shadow_share.y);
+    return vec2((at.x + float(k)) * shadow_share.x, at.y);
 }
 
 float shadow(int k, vec3 p, vec3 n) {
@@ -103,7 +103,7 @@ float shadow(int k, vec3 p, vec3 n) {
     for (int i = 0; i < 24; i += 2) {
         float far = reach * dot(TAPS[i], TAPS[i]);
         vec2 at = q.xy + shape * (spin * TAPS[i]) * (far / length(TAPS[i]));
-        float z = k == 0 ? texture(shadow_raw_0, at).r : texture(shadow_raw_1, at).r;
+        float z = texture(shadow_raw, in_shadow_maps(at, k)).r;
         // Perspective depth back to a distance in mm.
         float distance_mm = info.x * info.y / (info.y - z * (info.y - info.x));
         if (z < q.z && far * distance_mm * here <= 1.5 * (here - distance_mm) + 1e-3) {
@@ -119,7 +119,8 @@ float shadow(int k, vec3 p, vec3 n) {
     float sum = 0.0;
     for (int i = 0; i < taps; ++i) {
         // A little grain at least, where the light is thin or the blocker near.
-        sum += lit(q.xy + 1.22 * (penumbra * TAPS[i] + 0.0007 * (spin * TAPS[i])), q.z, k);
+        vec2 at = q.xy + 1.22 * (penumbra * TAPS[i] + 0.0007 * (spin * TAPS[i]));
+        sum += texture(shadow_maps, vec3(in_shadow_maps(at, k), q.z));
     }
     return taps > 0 ? sum / 16.0 : (count > 0.0 ? 0.0 : 1.0);
 }
