@@ -31,6 +31,9 @@ _PROGRAMS = {
     "label": ("object.vert", "label.frag"),
     "colour": ("object.vert", "colour.frag"),
     "body": ("object.vert", "colour.frag", "#define BODY\n"),
+    # For several samples a pixel, which share its shadow taps.
+    "colour of samples": ("object.vert", "colour.frag", "#define SAMPLES\n"),
+    "body of samples": ("object.vert", "colour.frag", "#define SAMPLES\n#define BODY\n"),
     "depth": ("object.vert", "depth.frag"),
     "edges": ("screen.vert", "edges.frag"),
     "keep_edges": ("screen.vert", "keep_edges.frag"),
@@ -240,7 +243,6 @@ class RasterScene:
         for unit, (name, texture) in enumerate(
             {
                 "label_ids": targets.ids,
-                "label_position": targets.position,
                 "label_normal": targets.normal,
             }.items()
         ):
@@ -281,6 +283,7 @@ class RasterScene:
     ) -> None:
         if not drawn:
             return
+        name = name if scale == 1 else f"{name} of samples"
         context, program = self._raster.context, self._raster.programs[name]
         self._set_camera(program)
         set_uniform(program, "eye_mm", self._eye)

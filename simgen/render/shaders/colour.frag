@@ -10,6 +10,13 @@
 #define BAR_RADIUS 0.08   // of half its length
 #define RING_RADIUS 0.1   // of its own radius
 #define PI 3.14159265
+#ifdef SAMPLES
+#define EVERY 4      // of the taps, in the search for blockers
+#define PENUMBRA 6   // taps
+#else
+#define EVERY 2
+#define PENUMBRA 16
+#endif
 #define WIDEST 0.2   // a penumbra's radius in a shadow map, of its width
 in vec3 local_mm;
 in vec3 world_mm;
@@ -100,7 +107,7 @@ float shadow(int k, vec3 p, vec3 n) {
     // A blocker at the near plane can hide the light from at most this far aside, a lower one
     // from less: taps lie closer in the middle, and count where their blocker reaches.
     float reach = min((here - info.x) / (here * info.x), WIDEST / info.w);
-    for (int i = 0; i < 24; i += 2) {
+    for (int i = 0; i < 24; i += EVERY) {
         float far = reach * dot(TAPS[i], TAPS[i]);
         vec2 at = q.xy + shape * (spin * TAPS[i]) * (far / length(TAPS[i]));
         float z = texture(shadow_raw, in_shadow_maps(at, k)).r;
@@ -112,17 +119,19 @@ float shadow(int k, vec3 p, vec3 n) {
         }
     }
     // Software rasterizers skip a loop, not a branch: no taps where the light is all there or none.
-    int taps = count > 0.0 && count < 12.0 ? 16 : 0;
+    int partly = count > 0.0 && count < 24.0 / EVERY ? 1 : 0;
     float blocker = blockers / max(count, 1.0);
     float scale = min((here - blocker) / max(blocker, 1.0) / here, WIDEST / info.w);
     mat2 penumbra = shape * scale * spin;
     float sum = 0.0;
-    for (int i = 0; i < taps; ++i) {
+    for (int once = 0; once < partly; ++once) for (int i = 0; i < PENUMBRA; ++i) {
         // A little grain at least, where the light is thin or the blocker near.
-        vec2 at = q.xy + 1.22 * (penumbra * TAPS[i] + 0.0007 * (spin * TAPS[i]));
+        // The first taps fill a smaller disc.
+        vec2 tap = sqrt(24.0 / PENUMBRA) * TAPS[i];
+        vec2 at = q.xy + penumbra * tap + 0.0007 * (spin * tap);
         sum += texture(shadow_maps, vec3(in_shadow_maps(at, k), q.z));
     }
-    return taps > 0 ? sum / 16.0 : (count > 0.0 ? 0.0 : 1.0);
+    return partly > 0 ? sum / PENUMBRA : (count > 0.0 ? 0.0 : 1.0);
 }
 
 vec4 from_above(vec2 at) {

@@ -10,5 +10,5 @@ layout(location = 2) out vec4 out_normal;
 void main() {
     out_ids = ids;
     out_position = vec4(rest_mm, depth_mm);
-    out_normal = vec4(normalize(rest_normal), 1.0);
+    out_normal = vec4(normalize(rest_normal), min(depth_mm, 6e4));   // a half float ends there
 }
