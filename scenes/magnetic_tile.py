@@ -227,28 +227,43 @@ def sample_defects(
         draw = streams.scene("defects", item)
         name = kinds.pick(draw)
         kind = kinds.kind[name]
-        site = _defect_site(draw, kind, shape, finish)
+        site = _defect_site(draw, name, kind, shape, finish)
         if site is not None:
             found.append(kind_module(kind).sample(draw, kinds.ranges[name], site))
     return keep_apart(found)
 
 
 def _defect_site(
-    rng: np.random.Generator, kind: str, shape: ShapeSpec, finish: FinishSpec
+    rng: np.random.Generator, name: str, kind: str, shape: ShapeSpec, finish: FinishSpec
 ) -> Site | None:
-    """Return where on a tile a kind occurs: most cracks and all breaks are at a border."""
+    """Return where on a tile a kind occurs: most cracks, breaks and frays are at a border.
+
+    An entry named `worn` wears anywhere.
+    """
     mesh = build_mesh(shape)
     half = shape.size_mm["length"] / 2
     edge_mm, where = None, None
     if kind == "crack" and rng.uniform() < 0.75:
         reach = float(rng.uniform(0.5, 5.0))
         edge_mm, where = (0.0, np.inf), lambda t: np.abs(t.positions_mm[:, 1]) > half - reach
+    elif kind == "break" and rng.uniform() < 0.5:
+        # A corner is what a tile is knocked at.
+        reach, side = float(rng.uniform(1.5, 6.0)), shape.size_mm["width"] / 2
+        edge_mm, where = (0.0, 0.8), lambda t: _corners(t.positions_mm, side, half, reach)
     elif kind == "fray":
-        edge_mm = (0.0, float(rng.choice([0.8, 30.0])))
+        edge_mm = (0.0, 30.0 if name == "worn" else 0.8)
     default = Placement(edge_mm=(0.8, np.inf))
     return place(
         rng, kind, mesh, finish, default=default, edge_mm=edge_mm, facing=(UP,), where=where
     )
+
+
+def _corners(
+    positions_mm: np.ndarray, side_mm: float, half_mm: float, reach_mm: float
+) -> np.ndarray:
+    """Return which places lie near a corner of the tile, seen from above; shape (N,)."""
+    x, y = np.abs(positions_mm[:, 0]), np.abs(positions_mm[:, 1])
+    return (x > side_mm - reach_mm) & (y > half_mm - reach_mm)
 
 
 def sample_marks(streams: Streams, ranges: Ranges, shape: ShapeSpec) -> tuple[DefectSpec, ...]:

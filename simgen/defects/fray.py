@@ -9,18 +9,22 @@ from simgen.defects.outlines import blob_distance
 from simgen.defects.patches import patches
 from simgen.defects.profile import Profile, turned
 from simgen.parts.sites import Site
-from simgen.sampling import Distribution, LogUniform, Uniform
+from simgen.sampling import Constant, Distribution, LogUniform, Uniform
 from simgen.scene.spec import DefectSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranges:
-    """Length along the process and width across it, in mm; `strength` of the change."""
+    """Length along the process and width across it, in mm; `strength` of the change.
+
+    `fade` is the share of the radius over which the wear sets in, in tatters.
+    """
 
     length_mm: Distribution = bounded(LogUniform(3.0, 30.0), above=0)
     width_mm: Distribution = bounded(LogUniform(3.0, 14.0), above=0)
     tone: Distribution = bounded(Uniform(0.45, 0.9), above=0, high=2)
     strength: Distribution = bounded(Uniform(0.5, 0.95), low=0, high=1)
+    fade: Distribution = bounded(Constant(0.33), above=0, high=1)
 
 
 def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
@@ -34,6 +38,7 @@ def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
         values={
             "tone": ranges.tone.sample(rng),
             "strength": ranges.strength.sample(rng),
+            "fade": ranges.fade.sample(rng),
             "max_turn_deg": 60.0,
             "level_mm": 1.5,
         },
@@ -49,8 +54,8 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
         roughness=0.3, squareness=2.0,
     )  # fmt: skip
     ragged = np.clip(0.3 + 0.45 * np.abs(patches(u, v, 1.6, defect.seed, octaves=4)), 0, 1)
-    # Wear fades out over a third of its radius, in tatters.
-    soft = np.clip((1 - r) * 3 + 0.9 * ragged - 0.45, 0, 1) * np.clip((1 - r) * 12, 0, 1)
+    inward = (1 - r) / np.float32(defect.values.get("fade", 1 / 3))
+    soft = np.clip(inward + 0.9 * ragged - 0.45, 0, 1) * np.clip(4 * inward, 0, 1)
     fine = patches(u, v, 0.5, defect.seed + 5)
     coarse = patches(u, v, 3.5, defect.seed + 6)
     mottled = defect.values["tone"] * (1 + 0.05 * fine + 0.08 * coarse)
