@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from simgen.errors import DatasetError
-from simgen.evaluate.contamination import Leak, Picture, clear, pictures_in, pictures_of, scan
+from simgen.evaluate.contamination import (
+    Leak,
+    Picture,
+    clear,
+    pictures_in,
+    pictures_of,
+    scan,
+    told,
+)
 from simgen.train.images import LabelledImage, Source
 from simgen.train.real import RealConfig, load_real
 
@@ -125,6 +133,21 @@ def test_what_a_leak_leads_to_is_chosen(judges) -> None:
     assert left.sha256 != source.sha256
     assert clear(source, [leak], "warn") == source
     assert clear(source, [], "error") == source
+
+
+def test_leaks_are_told_by_part_with_the_surest_example(judges) -> None:
+    source = Source(name="real", images=tuple(judges), sha256="0")
+    pairs = [("holdout1.png", "a.png", 0.6), ("holdout1.png", "b.png", 0.9)]
+    pairs += [("holdout2.png", "c.png", 0.7)]
+    leaks = [
+        Leak(what="piece", judge=judge, source="real", file=file, agreement=agreement)
+        for judge, file, agreement in pairs
+    ]
+    first, second = told(source, leaks, "leave_out")
+    assert first.startswith("part part1 is left out: 2 training pictures show it; holdout1.png is")
+    assert first.endswith("b.png (piece)")
+    assert second.startswith("part part2 is left out: 1 training picture shows it; ")
+    assert "judges all the same" in told(source, leaks, "warn")[0]
 
 
 # Photographs of one tile under the names of two, as the pictures show.

@@ -13,7 +13,7 @@ import numpy as np
 from simgen.config import compose, parse, suggest, to_plain
 from simgen.errors import ConfigError
 from simgen.evaluate.config import EvaluateConfig, ExperimentConfig
-from simgen.evaluate.contamination import Leak, clear, pictures_in, pictures_of, scan
+from simgen.evaluate.contamination import Leak, clear, pictures_in, pictures_of, scan, told
 from simgen.evaluate.fidelity import fidelity, mobilenet_features
 from simgen.evaluate.figures import Judged, arm_figures, operating_threshold
 from simgen.evaluate.guard import (
@@ -62,8 +62,9 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         },
     )
     leaks = _scan(config, photographs, sources)
+    lines = told(photographs, leaks, settings.contamination)
     photographs = clear(photographs, leaks, settings.contamination)
-    warnings += [f"{settings.split}: {leak}" for leak in leaks]
+    warnings += [f"{settings.split}: {line}" for line in lines]
     found = _found(runs, val, photographs, settings, "equal_passes")
     judged = judge(photographs.images, found, classes, settings, config.control_of())
     own_best = None

@@ -141,6 +141,29 @@ def scan(judges: Sequence[LabelledImage], trained_on: Sequence[Picture]) -> list
     return leaks
 
 
+def told(judges: Source, leaks: Sequence[Leak], mode: str) -> list[str]:
+    """Return a line for each part that judges and was found in training, with one example.
+
+    Args:
+        judges, leaks, mode: As for `clear`.
+    """
+    part_of = {str(i.file): i.part for i in judges.images}
+    by_part: dict[str, list[Leak]] = {}
+    for leak in leaks:
+        by_part.setdefault(part_of.get(leak.judge, leak.judge), []).append(leak)
+    done = "is left out" if mode == "leave_out" else "judges all the same"
+    lines = []
+    for part, found in sorted(by_part.items()):
+        show = (
+            "1 training picture shows"
+            if len(found) == 1
+            else f"{len(found)} training pictures show"
+        )
+        surest = max(found, key=lambda leak: leak.agreement)
+        lines.append(f"part {part} {done}: {show} it; {surest}")
+    return lines
+
+
 def clear(judges: Source, leaks: Sequence[Leak], mode: str) -> Source:
     """Return what may judge after a scan.
 
