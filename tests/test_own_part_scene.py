@@ -213,12 +213,14 @@ def test_surroundings_grow_with_the_part(tmp_path: Path) -> None:
         path = tmp_path / f"bar{length:g}.stl"
         trimesh.creation.box((length, length / 2, length / 4)).export(path)
         (spec,) = specs(
-            1, f"scene.part.file={path}", "scene.part_count=2", "image.width=160",
+            1, f"scene.part.file={path}", "scene.part_count=3", "image.width=160",
             "image.height=160", *ONLY_PARTS,
         )  # fmt: skip
         parts = [o for o in spec.objects if o.category]
-        assert len(parts) == 2
-        share = float(np.isin(scenes.cast_ids(spec), (1, 2)).mean())
+        # One that still trembles at the end of the fall is left out of a scene.
+        assert len(parts) >= 2
+        ids = [k for k, o in enumerate(spec.objects, 1) if o.category]
+        share = float(np.isin(scenes.cast_ids(spec), ids).mean())
         assert 0.02 < share < 0.5, length
 
 

@@ -84,7 +84,9 @@ def settle(
         pybullet.setGravity(0, 0, -GRAVITY_MM_S2 / _UNIT_MM, physicsClientId=world)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=STEP_S,
-            numSolverIterations=50,
+            numSolverIterations=120,
+            # Most steps need a tenth of these.
+            solverResidualThreshold=1e-3,
             deterministicOverlappingPairs=1,
             enableFileCaching=0,
             contactERP=_CONTACT_ERP,
