@@ -186,7 +186,7 @@ def _explain_choice(path: Sequence[str], composed: DictConfig) -> str | None:
         if word not in node:
             plain = OmegaConf.to_container(composed)
             assert isinstance(plain, dict)
-            key = next((k for k, value in plain.items() if str(value) == word), None)
+            key = next((str(k) for k, value in plain.items() if str(value) == word), None)
             where = ".".join(path[:depth])
             if key is None or not depth:
                 return None
