@@ -92,11 +92,10 @@ def encode_image(image: np.ndarray, file_name: str, *, quality: int = 0) -> byte
             compressed loses next to nothing when it is stored at the same quality.
     """
     pixels = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    # Level 1 takes a third of the CPU time of the default on a noisy image.
+    # OpenCV's own PNG settings (one filter, runs only) take half the CPU time of its level 1
+    # on a noisy image, and less room.
     options = (
-        [cv2.IMWRITE_PNG_COMPRESSION, 1]
-        if file_name.endswith(".png")
-        else [cv2.IMWRITE_JPEG_QUALITY, quality or _JPEG_QUALITY]
+        [] if file_name.endswith(".png") else [cv2.IMWRITE_JPEG_QUALITY, quality or _JPEG_QUALITY]
     )
     done, data = cv2.imencode(file_name[file_name.rindex(".") :], pixels, options)
     if not done:
