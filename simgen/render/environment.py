@@ -1,9 +1,9 @@
 """Surroundings, procedural or from a panorama, prefiltered for image-based lighting."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf
 
 from simgen.scene.panorama import averaged, read_panorama
 from simgen.scene.spec import Colour, EnvironmentSpec, PanelSpec, PanoramaSpec
@@ -33,9 +33,10 @@ def prefiltered(spec: EnvironmentSpec) -> np.ndarray:
     if spec.image is not None:
         return _layers_of(spec.image)
     directions, cosine = _sphere()
+    around = _around(spec, directions)
     layers = []
     for level in range(ROUGHNESS_LEVELS):
-        layers.append(radiance(spec, directions, blur_rad=_blur_rad(level)))
+        layers.append(_blurred_radiance(spec, directions, around, _blur_rad(level)))
     irradiance = cosine @ layers[0].reshape(-1, 3)
     layers.append(_enlarge(irradiance.reshape(HEIGHT // 4, WIDTH // 4, 3)))
     return np.stack(layers).astype(np.float32)
@@ -154,35 +155,77 @@ def radiance(spec: EnvironmentSpec, directions: np.ndarray, blur_rad: float) -> 
     """
     if spec.image is not None:
         return _looked_up(read_panorama(spec.image).radiance, directions)
-    height = directions[..., 2:3]
+    return _blurred_radiance(spec, directions, _around(spec, directions), blur_rad)
+
+
+def _blurred_radiance(
+    spec: EnvironmentSpec, directions: np.ndarray, around: list["_Angles"], blur_rad: float
+) -> np.ndarray:
+    # Channels first: numpy is slow along an axis of three.
+    shape = directions.shape[:-1]
+    height = directions[..., 2].reshape(-1)
     wide = np.hypot(0.25, blur_rad)
-    up = 0.5 * (1 + erf(height / np.float32(wide * np.sqrt(2))))
+    up = 0.5 * (1 + _erf(height / np.float32(wide * np.sqrt(2))))
     zenith, horizon, ground = (
-        np.asarray(c, np.float32) for c in (spec.zenith, spec.horizon, spec.ground)
+        np.asarray(c, np.float32)[:, None] for c in (spec.zenith, spec.horizon, spec.ground)
     )
     sky = horizon + (zenith - horizon) * np.clip(height, 0, 1)
     radiance = ground + (sky - ground) * up
-    for panel in spec.panels:
-        radiance = radiance + _panel(panel, directions, blur_rad)[..., None] * np.asarray(
-            panel.colour
-        )
-    return radiance
+    for panel, angles in zip(spec.panels, around, strict=True):
+        share = panel.radiance * _share(panel, angles, blur_rad)
+        radiance += np.asarray(panel.colour, np.float32)[:, None] * share
+    return np.moveaxis(radiance.reshape(3, *shape), 0, -1)
 
 
-def _panel(panel: PanelSpec, directions: np.ndarray, blur_rad: float) -> np.ndarray:
+class _Angles(NamedTuple):
+    """Of N directions from a panel's centre; `ahead` is 1 where they look toward it, else 0."""
+
+    ahead: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+
+
+def _around(spec: EnvironmentSpec, directions: np.ndarray) -> list[_Angles]:
+    """Return the angles from the centre of every panel."""
+    return [_angles(panel, directions) for panel in spec.panels]
+
+
+def _angles(panel: PanelSpec, directions: np.ndarray) -> _Angles:
     az, el = np.deg2rad(panel.azimuth_deg), np.deg2rad(panel.elevation_deg)
     centre = np.array([np.cos(el) * np.cos(az), np.cos(el) * np.sin(az), np.sin(el)], np.float32)
     right = np.array([-np.sin(az), np.cos(az), 0.0], np.float32)
-    top = np.cross(centre, right)
-    ahead = directions @ centre
-    x = np.arctan2(directions @ right, np.maximum(ahead, 1e-3))
-    y = np.arctan2(directions @ top, np.maximum(ahead, 1e-3))
-    result = np.where(ahead > 0, panel.radiance, 0.0)
-    for angle, size in ((x, panel.width_deg), (y, panel.height_deg)):
+    depth, x, y = np.stack([centre, right, np.cross(centre, right)]) @ directions.reshape(-1, 3).T
+    ahead = (depth > 0).astype(np.float32)
+    depth = np.maximum(depth, np.float32(1e-3))
+    return _Angles(ahead=ahead, x=np.arctan2(x, depth), y=np.arctan2(y, depth))
+
+
+def _share(panel: PanelSpec, angles: _Angles, blur_rad: float) -> np.ndarray:
+    """Return how much of a panel a lobe sees in each direction, (N,), float32."""
+    share = angles.ahead
+    for angle, size in ((angles.x, panel.width_deg), (angles.y, panel.height_deg)):
         half = np.float32(np.deg2rad(size) / 2)
         width = np.float32(np.hypot(panel.softness * half, blur_rad) * np.sqrt(2))
-        result = result * 0.5 * (erf((angle + half) / width) - erf((angle - half) / width))
-    return result
+        share = (
+            share * np.float32(0.5) * (_erf((angle + half) / width) - _erf((angle - half) / width))
+        )
+    return share
+
+
+def _erf(x: np.ndarray) -> np.ndarray:
+    """Return the error function to 2e-7, float32, in a fifth of scipy's time.
+
+    Abramowitz and Stegun 1964, 7.1.26.
+    """
+    size = np.abs(x)
+    t = 1 / (1 + np.float32(0.3275911) * size)
+    total = np.zeros_like(t)
+    for factor in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        total += np.float32(factor)
+        total *= t
+    np.multiply(size, size, out=size)
+    total *= np.exp(np.negative(size, out=size), out=size)
+    return np.copysign(1 - total, x)
 
 
 def _looked_up(pixels: np.ndarray, directions: np.ndarray) -> np.ndarray:
