@@ -29,7 +29,7 @@ from simgen.render.projection import require_fine_texels
 from simgen.render.renderer import Renderer
 from simgen.sampling import FrameIndex, Streams
 from simgen.scene.family import SceneFamily, load_family, parse_ranges
-from simgen.scene.spec import ObjectSpec, SceneSpec, SensorSpec, content_hash
+from simgen.scene.spec import ObjectSpec, SceneSpec, SensorSpec
 
 
 def scene_check(config: RenderConfig) -> RenderConfig:
@@ -89,7 +89,7 @@ class SceneRenderer:
         self.config = config
         self.renderer = open_renderer(config.renderer)
         self._surfaces = SurfaceCache()
-        self._view: tuple[str, View] | None = None
+        self._view: tuple[SceneSpec, View] | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return the renderer's name and its driver's strings."""
@@ -101,10 +101,10 @@ class SceneRenderer:
 
     def frame(self, index: FrameIndex, scene: SceneSpec) -> Frame:
         """Render a settled scene as the frame `index`."""
-        key = content_hash(dataclasses.replace(scene, sensor=SensorSpec()))
-        if self._view is None or self._view[0] != key:
+        seen = dataclasses.replace(scene, sensor=SensorSpec())
+        if self._view is None or self._view[0] != seen:
             view = render_view(self.renderer, scene, self.config, surfaces=self._surfaces)
-            self._view = (key, view)
+            self._view = (seen, view)
         return make_frame(index, scene, self._view[1], self.config.labels)
 
 

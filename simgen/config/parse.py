@@ -10,6 +10,7 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal, TypeVar, Union
 
 from simgen.errors import ConfigError
@@ -64,7 +65,7 @@ def parse(cls: type[T], data: Any, key: str = "") -> T:
     if not isinstance(data, Mapping):
         raise ConfigError(f"{key or 'config'}: expected keys and values, got {_show(data)}")
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     for name in data:
         if name not in fields:
             tail = suggest(str(name), fields, prefix=_join(key, ""))
@@ -81,6 +82,11 @@ def parse(cls: type[T], data: Any, key: str = "") -> T:
         return cls(**values)
     except ValueError as error:
         raise ConfigError(f"{key}: {error}" if key else str(error)) from None
+
+
+@lru_cache(maxsize=256)
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def to_plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from simgen.defects.profile import frame_axes, reach_of, surface_points
 from simgen.finishes import Layers, Maps, bake_finish, patched, to_maps
 from simgen.parts.build import build_mesh
 from simgen.parts.mesh import PartMesh
-from simgen.scene.spec import DefectSpec, FinishSpec, ObjectSpec, PoseSpec, content_hash
+from simgen.scene.spec import DefectSpec, FinishSpec, ObjectSpec, PoseSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,17 +49,17 @@ class SurfaceCache:
     """The surfaces of the last scene, so that another view of it builds none anew."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, SurfacePair] = {}
+        self._kept: list[tuple[ObjectSpec, SurfacePair]] = []
 
     def of(self, objects: Sequence[ObjectSpec]) -> list[SurfacePair]:
         """Return the surfaces of a scene's objects, in their order; see `build_surfaces`."""
-        names = [content_hash(replace(o, name="", pose=PoseSpec())) for o in objects]
+        looks = [replace(item, name="", pose=PoseSpec()) for item in objects]
         # What is not in this scene goes first: maps are large.
-        self._kept = {name: self._kept[name] for name in names if name in self._kept}
-        for name, item in zip(names, objects, strict=True):
-            if name not in self._kept:
-                self._kept[name] = build_surfaces(item)
-        return [self._kept[name] for name in names]
+        self._kept = [(look, pair) for look, pair in self._kept if look in looks]
+        for look, item in zip(looks, objects, strict=True):
+            if not any(look == known for known, _ in self._kept):
+                self._kept.append((look, build_surfaces(item)))
+        return [next(pair for known, pair in self._kept if known == look) for look in looks]
 
 
 def build_surfaces(spec: ObjectSpec) -> SurfacePair:
@@ -144,11 +144,19 @@ def _changed(
         new.cavity *= 1 - cover * (1 - at.cavity)
     step = np.float32(mesh.texel_mm / 2)
     along_u, along_v = transported(*frame_axes(defect), texels.normals[index])
-    flat = moves_mesh(defect) or not at.height_mm.any()
-    in_maps = () if flat else ((along_u, step, 0), (along_v, 0, step))
-    for along, du, dv in in_maps:
-        ahead = profile(defect, u + du, v + dv).height_mm - at.height_mm
-        behind = at.height_mm - profile(defect, u - du, v - dv).height_mm
+    if not moves_mesh(defect) and at.height_mm.any():
+        # All four neighbours of every texel at once: most of a profile's time is in its calls.
+        around = profile(
+            defect,
+            np.concatenate([u + step, u - step, u, u]),
+            np.concatenate([v, v, v + step, v - step]),
+        )
+        right, left, above, below = np.split(around.height_mm, 4)
+        in_maps = ((along_u, right, left), (along_v, above, below))
+    else:
+        in_maps = ()
+    for along, ahead, behind in in_maps:
+        ahead, behind = ahead - at.height_mm, at.height_mm - behind
         slope = np.clip((ahead + behind) / (2 * step), -2.5, 2.5)
         new.slope += (cover * slope)[:, None] * along
         # What turns within a texel scatters light as roughness does; as slope it would glitter.

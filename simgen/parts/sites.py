@@ -185,7 +185,9 @@ def _site(table: TexelTable, texel: int, process_direction: Vec3) -> Site:
 def _centre_on_chart(mesh: PartMesh, column: int, row: int) -> bool:
     """Whether a texel's centre lies on a face; texels at a border may stick out."""
     size = np.array([mesh.map_width, mesh.map_height])
-    to = mesh.uv[mesh.faces] * size - (column + 0.5, row + 0.5)
-    after = np.roll(to, -1, axis=1)
-    turn = to[:, :, 0] * after[:, :, 1] - to[:, :, 1] * after[:, :, 0]
-    return bool((turn >= 0).all(axis=1).any())
+    x, y = (mesh.uv * size - (column + 0.5, row + 0.5)).T
+    inside = np.ones(len(mesh.faces), bool)
+    for k in range(3):
+        a, b = mesh.faces[:, k], mesh.faces[:, (k + 1) % 3]
+        inside &= x[a] * y[b] - y[a] * x[b] >= 0
+    return bool(inside.any())

@@ -79,7 +79,8 @@ def texel_table(mesh: PartMesh) -> TexelTable:
     faces, lines = _Faces.of(mesh, chart, corners), Creases.of(mesh, corners)
     nearest, far = (None, None) if lines is None else nearest_crease(mesh, chart, corners, held)
     count = len(rows)
-    positions, normals, direction = np.empty((3, count, 3), np.float32)
+    # A component's values together: most uses look at one component of all texels.
+    positions, normals, direction = np.empty((3, 3, count), np.float32).transpose(0, 2, 1)
     edge_mm = np.full(count, FAR_MM, np.float32)
     # In runs that stay in the processor's cache; in them, arrays run (component, texel), since
     # numpy is slow along an axis of three.
@@ -89,13 +90,13 @@ def texel_table(mesh: PartMesh) -> TexelTable:
         own = _walk(faces, face[part], x, y)
         face[part] = own
         at, normal, steps = _places(faces, own, x, y)
-        positions[part], normals[part] = _rows(at), _rows(normal)
+        positions[part], normals[part] = at.T, normal.T
         if lines is not None and nearest is not None and far is not None:
             edge_mm[part], toward = edges_of_run(lines, nearest[part], far[part], x, y, steps)
-            direction[part] = _rows(toward)
+            direction[part] = toward.T
     if mesh.traits is not None:
         edge_mm, toward = edges_by_patch(mesh, mesh.traits, face, positions.T, normals.T)
-        direction = np.ascontiguousarray(toward.T)
+        direction = toward.T
     elif lines is None:
         direction[:] = 0
     table = TexelTable(
@@ -246,9 +247,3 @@ def _fill(face_of: np.ndarray) -> np.ndarray:
     _, label = to_nearest(face_of < 0)
     label -= 1
     return label
-
-
-def _rows(columns: np.ndarray) -> np.ndarray:
-    """Return (3, n) as (n, 3)."""
-    rows: np.ndarray = cv2.merge([*columns]).reshape(-1, 3)
-    return rows
