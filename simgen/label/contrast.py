@@ -10,6 +10,15 @@ NEAR_PX = 9
 SMALL_PX = 64
 
 
+def box_around(mask: np.ndarray) -> tuple[slice, slice]:
+    """Return where in the image a mask and its ring lie; the mask is not empty."""
+    result = []
+    for axis in (1, 0):
+        lines = np.flatnonzero(mask.any(axis=axis))
+        result.append(slice(max(int(lines[0]) - RING_PX, 0), int(lines[-1]) + 1 + RING_PX))
+    return result[0], result[1]
+
+
 def ring_around(mask: np.ndarray) -> np.ndarray:
     """Return the pixels within `RING_PX` of a mask but outside it, shape (H, W), bool."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RING_PX + 1, 2 * RING_PX + 1))
@@ -117,6 +126,8 @@ def ring_contrast(mask: np.ndarray, y: np.ndarray) -> float:
         mask: Shape (H, W), bool, not empty.
         y: Levels of the finished image, (H, W).
     """
+    box = box_around(mask)
+    mask, y = mask[box], y[box]
     ring = ring_around(mask)
     if not ring.any():
         return 0.0

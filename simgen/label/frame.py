@@ -11,6 +11,7 @@ from simgen.defects.displace import pressed_normals
 from simgen.defects.kinds import found_by_absence, has_body, moves_mesh
 from simgen.label.annotation import Annotation, Frame, FrameGeometry
 from simgen.label.contrast import (
+    box_around,
     findable,
     ring_contrast,
     same_face,
@@ -197,13 +198,15 @@ def _contrasts(
             # Outside the crop, or only its surroundings reach into it.
             erased.add(k)
             continue
-        part = view.masks.clean_ids[in_view] == defect.object + 1
-        face = same_face(mask, part, view.masks.clean.normal[in_view])
-        contrasts[k] = twin_contrast(mask, face, y, y_clean, y_noisy)
+        box = box_around(mask)
+        mask, number = mask[box], defect.object + 1
+        part = view.masks.clean_ids[in_view][box] == number
+        face = same_face(mask, part, view.masks.clean.normal[in_view][box])
+        contrasts[k] = twin_contrast(mask, face, y[box], y_clean[box], y_noisy[box])
         # What a defect leaves of its part; a body that lies on it belongs to neither side.
-        around = face & (view.masks.ids[in_view] == defect.object + 1)
+        around = face & (view.masks.ids[in_view][box] == number)
         absent = any(found_by_absence(spec) for spec in _specs(scene, defect))
-        surroundings = np.inf if absent else stands_out(mask, around, y, y_noisy)
+        surroundings = np.inf if absent else stands_out(mask, around, y[box], y_noisy[box])
         if findable(contrasts[k], surroundings, int(mask.sum())) < least:
             erased.add(k)
     return contrasts, erased

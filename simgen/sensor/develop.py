@@ -71,26 +71,37 @@ def develop(
     Returns:
         Levels in [0, 255], float32, (H, W) mono or (H, W, 3).
     """
-    light = linear @ LUMINANCE if spec.mono else linear * np.asarray(spec.white_balance, np.float32)
-    light = light * np.float32(spec.exposure)
+    height, width = linear.shape[:2]
+    gain = np.full((height, width), spec.exposure, np.float32)
     if spec.vignetting > 0:
-        fall = _vignetting(light.shape[:2], spec.vignetting, origin, camera_size)
-        light = light * (fall if spec.mono else fall[..., None])
+        gain *= _vignetting((height, width), spec.vignetting, origin, camera_size)
+    if spec.mono:
+        light = linear @ LUMINANCE
+        light *= gain
+    else:
+        light = cv2.merge([gain * np.float32(balance) for balance in spec.white_balance])
+        light *= linear
     if spec.defocus_px > 0.05:
         light = cv2.GaussianBlur(light, (0, 0), spec.defocus_px, borderType=cv2.BORDER_REPLICATE)
     if spec.motion_px > 0.5:
         light = cv2.filter2D(light, -1, _motion_kernel(spec), borderType=cv2.BORDER_REPLICATE)
     if noise is not None:
-        light = light + noise * np.sqrt(spec.shot_noise**2 * light + spec.read_noise**2)
+        spread = light * np.float32(spec.shot_noise**2)
+        spread += np.float32(spec.read_noise**2)
+        np.sqrt(spread, out=spread)
+        spread *= noise
+        light += spread
     if spec.white_point > 1:
-        light = np.maximum(light, 0)
+        np.maximum(light, 0, out=light)
         # Reinhard et al. 2002, equation 4.
-        light = light * (1 + light / np.float32(spec.white_point**2)) / (1 + light)
-    coded = _tone_curve(np.clip(light, 0, 1), spec)
+        light *= (1 + light * np.float32(1 / spec.white_point**2)) / (1 + light)
+    coded = _tone_curve(np.clip(light, 0, 1, out=light), spec)
     if spec.sharpening > 0:
         soft = cv2.GaussianBlur(coded, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
-        coded = np.clip(coded + np.float32(spec.sharpening) * (coded - soft), 0, 1)
-    return coded * np.float32(255)
+        sharp = np.float32(spec.sharpening)
+        coded = np.clip(cv2.addWeighted(coded, 1 + sharp, soft, -sharp, 0), 0, 1)
+    coded *= np.float32(255)
+    return coded
 
 
 def quantize(levels: np.ndarray, spec: SensorSpec) -> np.ndarray:
@@ -111,10 +122,14 @@ def luminance(levels: np.ndarray) -> np.ndarray:
 
 
 def _tone_curve(light: np.ndarray, spec: SensorSpec) -> np.ndarray:
-    coded = np.power(light, np.float32(1 / spec.gamma))
+    coded: np.ndarray = np.power(light, np.float32(1 / spec.gamma), out=light)
     if spec.contrast > 0:
-        s = coded * coded * (3 - 2 * coded)
-        coded = coded + np.float32(spec.contrast) * (s - coded)
+        # coded + contrast * (3 coded^2 - 2 coded^3 - coded)
+        bent = (3 - 2 * coded) * coded
+        bent -= 1
+        bent *= np.float32(spec.contrast)
+        bent += 1
+        coded *= bent
     return coded
 
 
