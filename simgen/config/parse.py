@@ -65,7 +65,7 @@ def parse(cls: type[T], data: Any, key: str = "") -> T:
     if not isinstance(data, Mapping):
         raise ConfigError(f"{key or 'config'}: expected keys and values, got {_show(data)}")
     fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     for name in data:
         if name not in fields:
             tail = suggest(str(name), fields, prefix=_join(key, ""))

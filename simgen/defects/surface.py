@@ -144,6 +144,7 @@ def _changed(
         new.cavity *= 1 - cover * (1 - at.cavity)
     step = np.float32(mesh.texel_mm / 2)
     along_u, along_v = transported(*frame_axes(defect), texels.normals[index])
+    in_maps: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     if not moves_mesh(defect) and at.height_mm.any():
         # All four neighbours of every texel at once: most of a profile's time is in its calls.
         around = profile(
@@ -152,9 +153,7 @@ def _changed(
             np.concatenate([v, v, v + step, v - step]),
         )
         right, left, above, below = np.split(around.height_mm, 4)
-        in_maps = ((along_u, right, left), (along_v, above, below))
-    else:
-        in_maps = ()
+        in_maps = [(along_u, right, left), (along_v, above, below)]
     for along, ahead, behind in in_maps:
         ahead, behind = ahead - at.height_mm, at.height_mm - behind
         slope = np.clip((ahead + behind) / (2 * step), -2.5, 2.5)

@@ -75,6 +75,7 @@ def develop(
     gain = np.full((height, width), spec.exposure, np.float32)
     if spec.vignetting > 0:
         gain *= _vignetting((height, width), spec.vignetting, origin, camera_size)
+    light: np.ndarray
     if spec.mono:
         light = linear @ LUMINANCE
         light *= gain
@@ -98,8 +99,8 @@ def develop(
     coded = _tone_curve(np.clip(light, 0, 1, out=light), spec)
     if spec.sharpening > 0:
         soft = cv2.GaussianBlur(coded, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
-        sharp = np.float32(spec.sharpening)
-        coded = np.clip(cv2.addWeighted(coded, 1 + sharp, soft, -sharp, 0), 0, 1)
+        sharper = cv2.addWeighted(coded, 1 + spec.sharpening, soft, -spec.sharpening, 0)
+        coded = np.clip(sharper, 0, 1)
     coded *= np.float32(255)
     return coded
 
