@@ -1,15 +1,21 @@
-"""Independent tasks on Slurm and here: lost ones are repeated, errors come back."""
+"""Independent tasks on Ray, on Slurm and here: lost ones are repeated, errors come back."""
 
 import importlib.util
+import multiprocessing
+import operator
 import os
 import signal
 import subprocess
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ray_nodes import ray_cluster
 from slurm_cluster import PATH, slurm_cluster, why_not
 
-from simgen.config.executor import LocalConfig, SlurmConfig
+from simgen.config.executor import LocalConfig, RayConfig, SlurmConfig
 from simgen.errors import DatasetError, RenderError
 from simgen.execute.tasks import run_tasks
 
@@ -58,6 +64,72 @@ def test_slurm_runs_tasks_and_repeats_the_lost(environment, tmp_path):
         check(tmp_path, where)
         left = subprocess.run(["squeue", "--noheader"], capture_output=True, text=True).stdout
         assert not left.strip()
+
+
+@pytest.fixture(scope="module")
+def ray_nodes_here(tmp_path_factory):
+    """Folder, address and nodes of a cluster of one node, which the last of its tests kills."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("extra `cluster`")
+    before = dict(os.environ)
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="for-this-test-only-" * 2)
+    # Ray's sockets have long names: a short folder, not pytest's.
+    folder = tmp_path_factory.mktemp("t")
+    with ray_cluster(folder, nodes=1, cpus=2) as (address, nodes):
+        yield folder, address, nodes
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@contextmanager
+def driver(function, *arguments):
+    """Run in a process of its own, which Ray ends if something is wrong inside Ray."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool.submit(function, *arguments)
+
+
+def use_a_cluster_again_and_again(address, rounds):
+    import ray
+
+    ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    where = RayConfig(address=address)
+    return [run_tasks(operator.add, [(i, 1), (i, 2)], where) for i in range(rounds)]
+
+
+def begin_and_wait(folder):
+    (Path(folder) / "began").touch()
+    time.sleep(600)
+
+
+def wait_there(folder, address):
+    import simgen.execute.ray_cluster as joined
+
+    joined._SILENT_S = 2.0
+    run_tasks(begin_and_wait, [(str(folder),)], RayConfig(address=address))
+
+
+def test_ray_runs_tasks_and_repeats_the_lost(ray_nodes_here):
+    folder, address, _ = ray_nodes_here
+    with driver(check, folder, RayConfig(address=address)) as done:
+        done.result()
+
+
+def test_results_that_have_just_come_from_ray_are_not_cancelled(ray_nodes_here):
+    # Ray ends a driver that does, now and then: one that did came to round 40.
+    with driver(use_a_cluster_again_and_again, ray_nodes_here[1], 100) as results:
+        assert results.result() == [[i + 1, i + 2] for i in range(100)]
+
+
+def test_a_ray_cluster_that_is_gone_is_one_message(ray_nodes_here):
+    folder, address, (node,) = ray_nodes_here
+    with driver(wait_there, folder, address) as lost:
+        deadline = time.monotonic() + 60
+        while not (folder / "began").exists():
+            assert time.monotonic() < deadline and not lost.done()
+            time.sleep(0.05)
+        node.signal(signal.SIGKILL)
+        with pytest.raises(RenderError, match="Ray cluster at .* is gone.*run the same command"):
+            lost.result()
 
 
 def test_a_lost_process_here_says_what_to_do(tmp_path):

@@ -10,8 +10,9 @@ from typing import Any
 
 from simgen.config.executor import RayConfig
 from simgen.dataset import ShardRange
-from simgen.errors import ConfigError, RenderError
+from simgen.errors import RenderError
 from simgen.execute.driver import FrameCount, MachineLost, WorkerLost
+from simgen.execute.ray_cluster import Membership
 from simgen.execute.worker import ONE_THREAD, Job, render_shard
 
 _LOOK_S = 5.0
@@ -31,12 +32,12 @@ class RayExecutor:
     """
 
     def __init__(self, job: Job, config: RayConfig, *, workers: int) -> None:
-        self._ray = import_ray()
+        self._cluster = Membership(config.address)
+        self._ray = self._cluster.ray
         self._job = job
         self._config = config
         self._workers = workers
         self.deadline_s = config.deadline_s
-        self._connected = connect(self._ray, config.address)
         self._task = self._ray.remote(
             num_cpus=config.cpus,
             num_gpus=config.gpus,
@@ -55,9 +56,14 @@ class RayExecutor:
         self._slots, self._looked = 1, -_LOOK_S
 
     def slots(self) -> int:
-        """Return how many tasks the cluster has room for now."""
+        """Return how many tasks the cluster has room for now.
+
+        Raises:
+            RenderError: There is no cluster any more.
+        """
         if time.monotonic() - self._looked > _LOOK_S:
-            self._slots = max(1, self._room())
+            if self._cluster.look():
+                self._slots = max(1, self._room())
             self._looked = time.monotonic()
         return min(self._slots, self._workers or self._slots)
 
@@ -79,13 +85,7 @@ class RayExecutor:
     def close(self) -> None:
         """Cancel what is left and leave the cluster."""
         # Ray's threads take out what ends meanwhile.
-        for ref in list(self._refs.values()):
-            try:
-                self._ray.cancel(ref, force=True)
-            except (self._ray.exceptions.RayError, ValueError):
-                continue
-        if self._connected:
-            self._ray.shutdown()
+        self._cluster.leave(list(self._refs.values()))
 
     def _room(self) -> int:
         alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
@@ -161,32 +161,3 @@ def _render_on_node(job: Job, folder: str, shard: ShardRange) -> tuple[bool, str
 def _cause(error: Exception) -> BaseException:
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, BaseException) else error
-
-
-def import_ray() -> Any:
-    """Return ray.
-
-    Raises:
-        ConfigError: It is not installed.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ModuleNotFoundError:
-        raise ConfigError('executor: ray is not installed; pip install "simgen[cluster]"') from None
-    return ray
-
-
-def connect(ray: Any, address: str) -> bool:
-    """Join a cluster, or start one here; return False if this process had joined before."""
-    if ray.is_initialized():
-        return False
-    try:
-        ray.init(address=address or None, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no answer"
-        raise RenderError(
-            f"executor.address: no Ray cluster at {address or 'RAY_ADDRESS'} ({reason});"
-            " start one with ray start --head"
-        ) from None
-    return True

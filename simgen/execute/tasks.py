@@ -16,8 +16,8 @@ from typing import Any
 from simgen import errors
 from simgen.config.executor import ExecutorConfig, RayConfig, SlurmConfig
 from simgen.errors import RenderError, SimgenError
-from simgen.execute.on_ray import connect, import_ray
 from simgen.execute.on_slurm import slurm_executor, still_running
+from simgen.execute.ray_cluster import Membership
 
 _RETRIES = 3
 _LOOK_S = 3.0
@@ -74,12 +74,12 @@ def _here(
 def _on_ray(
     function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], config: RayConfig
 ) -> list[Any]:
-    ray = import_ray()
-    connected = connect(ray, config.address)
+    cluster = Membership(config.address)
+    ray = cluster.ray
     remote = ray.remote(num_cpus=config.cpus, num_gpus=config.gpus, max_retries=_RETRIES)(_on_node)
     refs = [remote.remote(function, os.getcwd(), task) for task in tasks]
     try:
-        return [ray.get(ref) for ref in refs]
+        return [_result(cluster, ref) for ref in refs]
     except ray.exceptions.RayTaskError as error:
         cause = getattr(error, "cause", None)
         raise (cause if isinstance(cause, Exception) else error) from None
@@ -90,10 +90,15 @@ def _on_ray(
             " again, which goes on where it stopped"
         ) from None
     finally:
-        for ref in refs:
-            ray.cancel(ref, force=True)
-        if connected:
-            ray.shutdown()
+        cluster.leave(refs)
+
+
+def _result(cluster: Membership, ref: Any) -> Any:
+    while True:
+        try:
+            return cluster.ray.get(ref, timeout=_LOOK_S)
+        except cluster.ray.exceptions.GetTimeoutError:
+            cluster.look()
 
 
 def _on_node(function: Callable[..., Any], folder: str, task: tuple[Any, ...]) -> Any:
