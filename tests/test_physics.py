@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,6 +128,20 @@ def test_a_settle_is_the_same_alone_and_after_many_others():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert "\n".join(json.loads(fresh.stdout.splitlines()[-1])) == text
+
+
+def test_settling_again_and_again_takes_no_memory():
+    def megabytes() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+    plates = [thing("plate", SIZES["plate"], (0, 0, 20.0 + 20 * k)) for k in range(8)]
+    for _ in range(20):
+        settle([bench(), *plates], limit_s=0.02)
+    before = megabytes()
+    # A copy of the hulls that is kept each time adds up to 13.
+    for _ in range(60):
+        settle([bench(), *plates], limit_s=0.02)
+    assert megabytes() - before < 2
 
 
 def test_what_has_no_body_is_ignored_and_what_is_fixed_stays():

@@ -174,16 +174,12 @@ def _collision_shape(
     pybullet: Any, world: int, item: ObjectSpec, centre: np.ndarray, path: Path
 ) -> int:
     pieces = [(piece - centre) / _UNIT_MM for piece in convex_pieces(item.shape)]
-    if len(pieces) == 1:
-        shape = pybullet.createCollisionShape(
-            pybullet.GEOM_MESH, vertices=pieces[0].tolist(), physicsClientId=world
-        )
-    else:
-        # Only a file can hold several hulls: one object of it each.
-        path.write_text(_as_obj(pieces), encoding="ascii")
-        shape = pybullet.createCollisionShape(
-            pybullet.GEOM_MESH, fileName=str(path), physicsClientId=world
-        )
+    # By file: only one can hold several hulls, an object each, and of vertices that are handed
+    # over pybullet never frees its copy.
+    path.write_text(_as_obj(pieces), encoding="ascii")
+    shape = pybullet.createCollisionShape(
+        pybullet.GEOM_MESH, fileName=str(path), physicsClientId=world
+    )
     if shape < 0:
         raise ConfigError(f"objects.{item.name}: pybullet takes no {item.shape.kind} of this size")
     return int(shape)
