@@ -13,12 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from simgen.config import to_plain
+from simgen.config import suggest, to_plain
 from simgen.config.render import RenderConfig
 from simgen.dataset.assets import Asset, require_licences, stated_licence
 from simgen.dataset.panoramas import check_panoramas, panorama_assets
 from simgen.defects.kinds import KINDS, kind_module
 from simgen.defects.surface import SurfaceCache
+from simgen.errors import ConfigError
 from simgen.label.annotation import Frame
 from simgen.label.contrast import RING_PX
 from simgen.label.frame import View, make_frame, nearest_mask, twin_windows
@@ -73,9 +74,20 @@ def scene_assets(family: SceneFamily, ranges: Any) -> tuple[Asset, ...]:
 
 
 def categories(config: RenderConfig) -> tuple[tuple[str, str], ...]:
-    """Return (name, supercategory) of every label the scene can make, in the order of their ids."""
+    """Return (name, supercategory) of every label the scene can make, in the order of their ids.
+
+    Raises:
+        ConfigError: `labels.pad_px_by_kind` names a kind of which there are no labels.
+    """
     family = load_family(config.scene_name)
-    return family.categories(parse_ranges(family, config.scene))
+    found = family.categories(parse_ranges(family, config.scene))
+    kinds = [name for name, supercategory in found if supercategory == "defect"]
+    for kind in config.labels.pad_px_by_kind:
+        if kind not in kinds:
+            raise ConfigError(
+                f"labels.pad_px_by_kind.{kind}: the scene has no such defect{suggest(kind, kinds)}"
+            )
+    return found
 
 
 class SceneRenderer:

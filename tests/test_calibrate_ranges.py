@@ -211,12 +211,35 @@ def padded(margins):
 )
 def test_padding_follows_the_margins_where_the_kinds_agree(real, value, said):
     plain = config()
-    plain["labels"]["pad_px"] = 1
+    plain["labels"] |= {"pad_px": 1, "pad_px_by_kind": {}}
     simulated = padded({"pit": 1.0, "crack": 1.0})
     found = direct_findings(inference(padded(real), simulated, {}, plain), [])
     (finding,) = (f for f in found if f.key == "labels.pad_px")
     assert finding.value == value
     assert said in finding.evidence[-1]
+
+
+@pytest.mark.parametrize(
+    ("now", "real", "value"),
+    [
+        ({}, {"pit": 0.0, "crack": 1.0}, {"pit": 0}),
+        ({}, {"pit": 3.0, "crack": 0.0}, {"crack": 0, "pit": 3}),
+        ({"pit": 0}, {"pit": 1.0, "crack": 1.0}, None),
+        ({"pit": 0, "crack": 0}, {"pit": 1.0, "crack": 2.0}, {"pit": 0}),
+        # They agree on a change, and one kind of them keeps its lead.
+        ({"pit": 3}, {"pit": 2.0, "crack": 2.0}, {"pit": 4}),
+        ({"pit": 0}, {"pit": -1.0, "crack": 0.0}, {"crack": 0, "pit": -2}),
+    ],
+)
+def test_kinds_that_ask_for_different_paddings_get_their_own(now, real, value):
+    plain = config()
+    plain["labels"] |= {"pad_px": 1, "pad_px_by_kind": now}
+    simulated = padded({"pit": 1.0, "crack": 1.0})
+    found = direct_findings(inference(padded(real), simulated, {}, plain), [])
+    (finding,) = (f for f in found if f.key == "labels.pad_px_by_kind")
+    assert finding.value == value
+    (kept, *_) = allowed([finding], config())
+    assert kept.value is None or kept.value == value
 
 
 def test_what_photographs_cannot_say_is_left_with_the_reason():

@@ -90,7 +90,7 @@ WRONG = [
     ({"share": float("nan")}, "share: nan is not a finite number"),
     ({"share": 1.5}, "share: 1.5 is too large"),
     ({"size_mm": {"uniform": [0, 2]}}, "size_mm: 0 is too small; it must be above 0"),
-    ({"sizes_mm": {"a": -1}}, "sizes_mm: -1 is too small"),
+    ({"sizes_mm": {"a": -1}}, "sizes_mm.a: -1 is too small"),
     ({"kind": "raund"}, "kind: 'raund' is not allowed; did you mean 'round'?"),
     ({"on": 1}, "on: expected true or false, got 1"),
     ({"title": 2.5}, "title: expected a whole number, got 2.5"),

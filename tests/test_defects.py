@@ -16,6 +16,7 @@ from simgen.defects.surface import SurfaceCache, build_surfaces
 from simgen.errors import ConfigError
 from simgen.label.annotation import Frame
 from simgen.label.frame import make_frame
+from simgen.label.masks import padded
 from simgen.parts.build import build_mesh
 from simgen.parts.sites import Placement
 from simgen.pipeline import FrameRenderer, render_view
@@ -216,6 +217,41 @@ def test_close_defects_of_a_kind_are_merged_and_padded_on_request(renderer: Fram
     assert joined.defect_mm["count"] == 2
     x, y, w, h = _box(joined.mask)
     assert _box(defects_of(wide)[0].mask) == (x - 3, y - 3, w + 6, h + 6)
+
+
+def test_labels_are_narrowed_on_request_but_never_to_nothing(renderer: FrameRenderer) -> None:
+    wide = scratch(12.0, 2.0, anchor_mm=(0.0, -4.0, 3.0))
+    thin = scratch(12.0, 0.3, anchor_mm=(0.0, 4.0, 3.0))
+    spec = scenes.scene(
+        scenes.plate(wide, thin), view=scenes.camera((0, 0, 203.0), size=300, focal=700)
+    )
+    whole, _ = render(renderer, spec)
+    frame, _ = render(renderer, spec, LabelConfig(min_contrast=0, pad_px=-2))
+    for before, after in zip(defects_of(whole), defects_of(frame), strict=True):
+        assert after.mask.any() and not (after.mask & ~before.mask).any()
+        assert (after.visibility, after.contrast) == (before.visibility, before.contrast)
+    thick, _ = (_box(a.mask) for a in defects_of(whole))
+    x, y, w, h = thick
+    inner, hair = (_box(a.mask) for a in defects_of(frame))
+    assert inner == (x + 2, y + 2, w - 4, h - 4)
+    assert hair[2] > 30 and hair[3] <= 2
+
+
+@pytest.mark.parametrize("pixels", [-3, -1, 0, 1, 3])
+def test_padding_is_a_disc_and_leaves_the_image_s_borders(pixels: int) -> None:
+    mask = np.zeros((60, 80), bool)
+    mask[20:40, :30] = True
+    made = padded(mask, pixels)
+    assert _box(made) == (0, 20 - pixels, 30 + pixels, 20 + 2 * pixels)
+
+
+def test_pieces_thinner_than_the_padding_keep_their_middle() -> None:
+    mask = np.zeros((40, 60), bool)
+    mask[5:8, 5:40] = mask[20:35, 10:30] = mask[12, 50] = True
+    made = padded(mask, -4)
+    np.testing.assert_array_equal(np.flatnonzero(made[:10].any(axis=1)), [6])
+    assert made[12, 50]
+    assert _box(made[20:]) == (14, 4, 12, 7)
 
 
 def _box(mask: np.ndarray) -> tuple[int, int, int, int]:

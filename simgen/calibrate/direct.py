@@ -177,6 +177,7 @@ def _label_padding(inference: Inference) -> list[Finding]:
     row = inference.row("label_margin_px")
     if now is None or row is None or row.distance is None:
         return []
+    by_kind = dict(_get(inference.config, "labels.pad_px_by_kind") or {})
     kinds = [r for r in inference.rows if r.quantity == row.quantity and r.distance is not None]
     kinds = [r for r in kinds if r.population != ALL] or kinds
     evidence = [
@@ -184,18 +185,37 @@ def _label_padding(inference: Inference) -> list[Finding]:
         f" {r.real.parts} parts), simulated {_middle(r.simulated):.1f}"
         for r in kinds
     ]
-    changes = {round(_middle(r.real) - _middle(r.simulated)) for r in kinds}
+    changes = {r.population: round(_middle(r.real) - _middle(r.simulated)) for r in kinds}
+    agreed = len(set(changes.values())) == 1
     value = None
     if row.real.parts < _LEAST_PARTS:
         evidence.append(f"left: told on fewer than {_LEAST_PARTS} parts")
-    elif len(changes) > 1:
-        evidence.append("left: kinds ask for different paddings, and there is one for all")
-    elif changes == {0}:
+    elif set(changes.values()) == {0}:
         evidence.append("left: differs by less than half a pixel")
+    elif not agreed:
+        evidence.append("left: kinds ask for different paddings, see labels.pad_px_by_kind")
     else:
-        value = max(0, now + changes.pop())
-    value = None if value == now else value
-    return [Finding(key="labels.pad_px", now=now, value=value, evidence=tuple(evidence))]
+        value = now + next(iter(changes.values()))
+    found = [Finding(key="labels.pad_px", now=now, value=_new(value, now), evidence=(*evidence,))]
+    if row.real.parts < _LEAST_PARTS or (agreed and not by_kind):
+        return found
+    if agreed:
+        change = next(iter(changes.values()))
+        wanted = {kind: px + change for kind, px in by_kind.items()}
+    else:
+        wanted = by_kind | {
+            r.population: by_kind.get(r.population, now) + changes[r.population]
+            for r in kinds
+            if r.real.parts >= _LEAST_PARTS
+        }
+        wanted = {kind: px for kind, px in sorted(wanted.items()) if px != now}
+    why = f"the margins of labels.pad_px, of kinds told on {_LEAST_PARTS} parts and more"
+    key = "labels.pad_px_by_kind"
+    return [*found, Finding(key=key, now=by_kind, value=_new(wanted, by_kind), evidence=(why,))]
+
+
+def _new(value: Any, now: Any) -> Any:
+    return None if value == now else value
 
 
 def _label_merging(inference: Inference) -> list[Finding]:

@@ -31,6 +31,7 @@ DISTRIBUTION_TAGS = frozenset((*_DISTRIBUTIONS, "choice", "constant"))
 def bounded(
     default: Any = dataclasses.MISSING,
     *,
+    default_factory: Any = dataclasses.MISSING,
     low: float = -math.inf,
     high: float = math.inf,
     above: float = -math.inf,
@@ -39,14 +40,15 @@ def bounded(
     """Return a dataclass field whose number, or whose distribution's support, is bounded.
 
     Args:
-        default: The field's default; without it the key is required.
+        default: The field's default; without it and `default_factory` the key is required.
+        default_factory: Makes the default, as for `dataclasses.field`.
         low: Smallest allowed value.
         high: Largest allowed value.
         above: The value must be strictly larger than this.
         nonempty: A list or mapping must hold something.
     """
     metadata = {"low": low, "high": high, "above": above, "nonempty": nonempty}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, default_factory=default_factory, metadata=metadata)
 
 
 def parse(cls: type[T], data: Any, key: str = "") -> T:
@@ -242,12 +244,12 @@ def _distribution(data: Any, key: str) -> Distribution:
         raise ConfigError(f"{key}.{tag}: {error}; correct the values") from None
 
 
-def _check_bounds(value: Any, metadata: Mapping[str, Any], key: str) -> None:
+def _check_bounds(value: Any, metadata: Mapping[str, Any], dotted: str) -> None:
     if "low" not in metadata or value is None:
         return
     if metadata["nonempty"] and not value:
-        raise ConfigError(f"{key}: is empty; give it at least one entry")
-    for lowest, highest in _supports(value):
+        raise ConfigError(f"{dotted}: is empty; give it at least one entry")
+    for key, lowest, highest in _supports(value, dotted):
         if lowest < metadata["low"]:
             raise ConfigError(
                 f"{key}: {lowest:g} is too small; at least {metadata['low']:g} is needed"
@@ -262,18 +264,18 @@ def _check_bounds(value: Any, metadata: Mapping[str, Any], key: str) -> None:
             )
 
 
-def _supports(value: Any) -> Iterator[tuple[float, float]]:
-    """Yield smallest and largest value of every number and distribution in a field."""
+def _supports(value: Any, key: str) -> Iterator[tuple[str, float, float]]:
+    """Yield key, smallest and largest value of every number and distribution in a field."""
     if isinstance(value, (Constant, Uniform, LogUniform, Normal, Choice)):
-        yield value.support()
+        yield key, *value.support()
     elif isinstance(value, (int, float)):
-        yield value, value
+        yield key, value, value
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _supports(item)
+        for name, item in value.items():
+            yield from _supports(item, _join(key, name))
     elif isinstance(value, tuple):
         for item in value:
-            yield from _supports(item)
+            yield from _supports(item, key)
 
 
 def _join(key: str, name: Any) -> str:

@@ -24,13 +24,19 @@ class LabelConfig:
     """Conventions of the labels; see docs/annotations.md.
 
     `merge_mm` joins defects of one kind on one part that are no further apart;
-    `pad_px` widens defect masks; `polygons` writes polygons instead of RLE.
+    `pad_px` widens defect masks (negative: narrows them), `pad_px_by_kind` those of a kind (by its
+    name, in place of `pad_px`); `polygons` writes polygons instead of RLE.
     """
 
     min_contrast: float = bounded(1.0, low=0)
     merge_mm: float = bounded(0.0, low=0)
-    pad_px: int = bounded(0, low=0, high=64)
+    pad_px: int = bounded(0, low=-64, high=64)
+    pad_px_by_kind: dict[str, int] = bounded(default_factory=dict, low=-64, high=64)
     polygons: bool = False
+
+    def padding(self, kind: str) -> int:
+        """Return by how many pixels masks of `kind` are widened, negative if narrowed."""
+        return self.pad_px_by_kind.get(kind, self.pad_px)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

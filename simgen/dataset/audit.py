@@ -20,7 +20,7 @@ from simgen.defects.surface import build_surfaces
 from simgen.errors import AssetError, ConfigError, DatasetError
 from simgen.label.cast import CastScene
 from simgen.label.frame import tight_box
-from simgen.label.masks import DefectMask, ViewMasks, merged, view_masks
+from simgen.label.masks import DefectMask, ViewMasks, merged, padded, view_masks
 from simgen.scene.spec import SceneSpec
 
 # Where rays and rasterizer may differ: pixels at a mask's edge, and few beyond it.
@@ -194,11 +194,13 @@ def _defects(
             continue
         share = float(visible.sum() / amodal.sum())
         specs = [scene.objects[mask.object].defects[d] for d in mask.defects]
-        if labels.pad_px > 0:
-            visible = visible | (
-                _dilated(visible, labels.pad_px) & _on_part(masks, mask, at, scene)
-            )
+        padding = labels.padding(specs[0].kind)
+        if padding > 0:
+            visible = visible | (_dilated(visible, padding) & _on_part(masks, mask, at, scene))
             amodal = amodal | visible
+        elif padding < 0:
+            visible = padded(visible, padding)
+            amodal = padded(amodal, padding) | visible
         largest = max(specs, key=lambda s: max(s.size_mm.values()))
         found.setdefault(specs[0].kind, []).append(
             _Seen(

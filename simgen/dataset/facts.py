@@ -150,8 +150,12 @@ def limits(facts: Facts) -> list[str]:
         found.append(f"No label of: {', '.join(empty)}.")
     if labels.merge_mm:
         found.append(f"Defects of a kind within {labels.merge_mm:g} mm are one label.")
-    if labels.pad_px:
-        found.append(f"Masks of defects are {labels.pad_px} px wider than the defects.")
+    if labels.pad_px or any(labels.pad_px_by_kind.values()):
+        apart = "".join(f", of {k} {n} px" for k, n in sorted(labels.pad_px_by_kind.items()))
+        found.append(
+            f"Masks of defects are {labels.pad_px} px{apart} wider than the defects (negative:"
+            " narrower)."
+        )
     if labels.polygons:
         found.append("Masks are polygons, which cannot have holes: holes are filled.")
     if len(facts.manifest["made_with"]) > 1:

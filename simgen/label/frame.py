@@ -18,7 +18,7 @@ from simgen.label.contrast import (
     stands_out,
     twin_contrast,
 )
-from simgen.label.masks import DefectMask, ViewMasks
+from simgen.label.masks import DefectMask, ViewMasks, padded
 from simgen.render.buffers import LabelBuffers, Window
 from simgen.sampling import FrameIndex
 from simgen.scene.spec import DefectSpec, SceneSpec, SensorSpec
@@ -127,7 +127,7 @@ def make_frame(index: FrameIndex, scene: SceneSpec, view: View, config: LabelCon
             part = view.masks.clean_ids[at] == mask.object + 1
             if not _specs(scene, mask)[0].missing_material:
                 part &= ids[at] == mask.object + 1
-            made = _defect(scene, mask, visible, amodal, part, config.pad_px)
+            made = _defect(scene, mask, visible, amodal, part, config.padding(_kind(scene, mask)))
             defects.append(
                 Annotation(
                     **made,
@@ -249,10 +249,11 @@ def _defect(
         sizes["count"] = float(len(specs))
     share = float(visible.sum() / amodal.sum())
     if pad_px > 0:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pad_px + 1, 2 * pad_px + 1))
-        wide = cv2.dilate(visible.astype(np.uint8), kernel) > 0
-        visible = visible | (wide & part)
+        visible = visible | (padded(visible, pad_px) & part)
         amodal = amodal | visible
+    elif pad_px < 0:
+        visible = padded(visible, pad_px)
+        amodal = padded(amodal, pad_px) | visible
     return {
         "category": specs[0].kind,
         "supercategory": "defect",

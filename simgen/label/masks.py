@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -293,3 +294,27 @@ def _placed(mask: np.ndarray, window: Window, whole: Window) -> np.ndarray:
     full = np.zeros((whole.y1, whole.x1), bool)
     full[window.slices] = mask
     return full
+
+
+def padded(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """Return a mask that is wider by `pixels`, or narrower where they are negative.
+
+    What is narrower keeps the middle of each of its pieces, however thin, and is not
+    narrowed from the image's borders, behind which it may go on.
+
+    Args:
+        mask: Bool, (H, W).
+        pixels: Radius of the disc.
+    """
+    small = mask.astype(np.uint8)
+    if pixels > 0:
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+        return np.asarray(cv2.dilate(small, kernel) > 0)
+    if pixels == 0:
+        return mask
+    depth = cv2.distanceTransform(np.pad(small, 1, mode="edge"), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    count, pieces = cv2.connectedComponents(small, connectivity=8)
+    piece = np.asarray(pieces, np.intp)
+    deepest = np.zeros(count, np.float32)
+    np.maximum.at(deepest, piece.reshape(-1), depth.reshape(-1))
+    return mask & (depth >= np.minimum(-pixels + 0.5, deepest[piece]))
