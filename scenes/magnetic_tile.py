@@ -61,6 +61,7 @@ class TileRanges:
     sizes: dict[str, TileSize]
     thickness_mm: Distribution = bounded(above=0)
     bevel_mm: Distribution = bounded(above=0)
+    bevel_flat: Distribution = bounded(low=0, high=1)
     texel_mm: float = bounded(above=0)
     tone: Distribution = bounded(above=0, high=1)
     metalness: Distribution = bounded(low=0, high=1)
@@ -177,6 +178,9 @@ def sample_shape(rng: np.random.Generator, ranges: TileRanges) -> ShapeSpec:
     size = ranges.sizes[names[int(rng.choice(len(names), p=weights / weights.sum()))]]
     width, length = size.width_mm.sample(rng), size.length_mm.sample(rng)
     thickness = ranges.thickness_mm.sample(rng)
+    flat = ranges.bevel_flat.sample(rng)
+    # So that something of the side is left where it is steep.
+    highest = 0.45 * thickness / (1 - 0.7 * flat)
     radius = max(width * size.radius_over_width.sample(rng), width / 1.9 + thickness)
     return ShapeSpec(
         kind="arc_tile",
@@ -185,8 +189,8 @@ def sample_shape(rng: np.random.Generator, ranges: TileRanges) -> ShapeSpec:
             "length": length,
             "radius": radius,
             "thickness": thickness,
-            # At 45 degrees, so that something of the side is left.
-            "bevel": min(ranges.bevel_mm.sample(rng), width / 8, 0.45 * thickness),
+            "bevel": min(ranges.bevel_mm.sample(rng), width / 8, highest),
+            "bevel_flat": flat,
             "end_chamfer": float(rng.uniform(0.1, 0.4)),
         },
         texel_mm=ranges.texel_mm,

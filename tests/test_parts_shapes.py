@@ -50,6 +50,8 @@ EVERY = [
     ("bracket", BRACKET | {"holes": 0.0}),
     ("arc_tile", TILE),
     ("arc_tile", TILE | {"bevel": 0.0}),
+    ("arc_tile", TILE | {"bevel": 3.0, "bevel_flat": 0.6}),
+    ("arc_tile", TILE | {"bevel": 3.0, "bevel_flat": 1.0}),
     ("arc_tile", TILE | {"bevel": 0.0, "end_chamfer": 0.0}),
     ("tray", TRAY),
     ("tray", TRAY | {"corner": 10.0}),
@@ -187,6 +189,17 @@ def test_the_arc_tile_stands_as_its_docstring_says():
     np.testing.assert_allclose(np.hypot(axis[:, 0], axis[:, 2])[inside_ends], 40, atol=1e-3)
 
 
+@pytest.mark.parametrize("flat", [0.0, 0.5, 1.0])
+def test_a_flatter_bevel_looks_up_more(flat):
+    mesh = mesh_of("arc_tile", TILE | {"bevel": 3.0, "bevel_flat": flat, "end_chamfer": 0.0})
+    x = mesh.vertices_mm[mesh.faces].mean(axis=1)[:, 0]
+    normal = mesh.normals[mesh.faces].mean(axis=1)
+    facet = normal[(x > 13.4) & (x < 14.9) & (normal[:, 2] > 0.1)]
+    steepest = 0.5 * (90 + np.degrees(np.arcsin(13 / 40)))
+    slopes = np.degrees(np.arccos(facet[:, 2].clip(-1, 1)))
+    assert len(slopes) and slopes == pytest.approx((1 - flat) * steepest, abs=2.5)
+
+
 def test_creases_follow_convex_edges_from_both_sides_and_no_seams():
     box = mesh_of("box", {"length": 30.0, "width": 20.0, "height": 10.0})
     edges = box.vertices_mm[box.creases]
@@ -227,6 +240,7 @@ def test_equal_specs_share_one_mesh_that_cannot_be_changed():
         ("flange", FLANGE | {"bolt_hole": 30.0}, "bolt_hole 30 does not fit"),
         ("bracket", BRACKET | {"leg_a": 5.0}, "legs must be longer than"),
         ("arc_tile", TILE | {"width": 70.0}, "width 70 must stay below"),
+        ("arc_tile", TILE | {"bevel_flat": 1.5}, "bevel_flat 1.5 must be between 0 and 1"),
         ("cable", CABLE | {"bend": 4.0}, "bend 4 must be at least twice"),
     ],
 )

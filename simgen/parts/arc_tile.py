@@ -13,6 +13,7 @@ def arc_tile(
     length: float,
     thickness: float,
     bevel: float = 1.0,
+    bevel_flat: float = 0.0,
     end_chamfer: float = 0.3,
     rows: float = 12.0,
 ) -> list[Chart]:
@@ -25,6 +26,7 @@ def arc_tile(
         width: Overall, across (a chord); the long sides are at x = -+ width / 2.
         length: Along y.
         bevel: Width of the flat facet along both long edges, about 45 degrees.
+        bevel_flat: By how much of its slope the facet is flatter, 0 to 1: at 1 it looks to +z.
         end_chamfer: Chamfer where the convex face meets the ends; 0 for none.
         rows: Number of mesh rows along y.
 
@@ -34,11 +36,13 @@ def arc_tile(
     inner = radius - thickness
     if width / 2 >= 0.98 * inner:
         raise ConfigError(f"width {width:g} must stay below {1.96 * inner:g} for this radius")
+    if not 0 <= bevel_flat <= 1:
+        raise ConfigError(f"bevel_flat {bevel_flat:g} must be between 0 and 1")
     if 2 * end_chamfer >= length or bevel >= width / 4:
         raise ConfigError(f"bevel {bevel:g} or end_chamfer {end_chamfer:g} is too large")
     n = max(64, int(np.ceil(width / 0.5)))
-    top, normals = _top_section(radius, width, bevel, 0.0, n)
-    end, _ = _top_section(radius, width, bevel, end_chamfer, n)
+    top, normals = _top_section(radius, width, bevel, bevel_flat, 0.0, n)
+    end, _ = _top_section(radius, width, bevel, bevel_flat, end_chamfer, n)
     half = np.arcsin(width / 2 / inner)
     angle = np.linspace(-half, half, n + 1)
     bottom = np.stack([inner * np.sin(angle), inner * np.cos(angle) - radius], axis=1)
@@ -65,15 +69,15 @@ def arc_tile(
 
 
 def _top_section(
-    radius: float, width: float, bevel: float, inset: float, n: int
+    radius: float, width: float, bevel: float, flat: float, inset: float, n: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the (x, z) points of convex arc and bevels from -x to +x, moved inward.
 
-    Also the arc's normals. The bevel's slope is halfway between arc and side.
+    Also the arc's normals. The bevel's slope is halfway between arc and side, less `flat` of it.
     """
     x = width / 2
     for _ in range(20):
-        slope = (np.arcsin(x / radius) + np.pi / 2) / 2
+        slope = (1 - flat) * (np.arcsin(x / radius) + np.pi / 2) / 2
         x = width / 2 - bevel * np.cos(slope)
     edge = np.array([x, np.sqrt(radius**2 - x**2) - radius])
     down = np.array([np.cos(slope), -np.sin(slope)])
