@@ -19,7 +19,7 @@ class Ranges:
 
     `aspect` is length over width, `ragged` how irregular the mouth is, `lobes` the number
     of cavities that overlap within the one mouth. `darkness` is the colour of the floor,
-    `rubble` how broken it is.
+    `rubble` how broken it is, `stained` how far up its walls that colour goes: bare ones glint.
     """
 
     diameter_mm: Distribution = bounded(LogUniform(0.8, 4.0), above=0)
@@ -29,6 +29,7 @@ class Ranges:
     lobes: Distribution = bounded(Constant(1.0), low=1, high=24)
     darkness: Distribution = bounded(Uniform(0.04, 0.2), low=0, high=1)
     rubble: Distribution = bounded(Uniform(0.3, 0.8), low=0, high=1)
+    stained: Distribution = bounded(Constant(0.0), low=0, high=1)
 
 
 def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
@@ -44,6 +45,7 @@ def sample_cavity(
     diameter = ranges.diameter_mm.sample(rng)
     length = diameter * ranges.aspect.sample(rng)
     lobes = _lobes(rng, sample_count(rng, ranges.lobes), length, diameter)
+    stained = ranges.stained.sample(rng)
     single = min(2 * min(row[3], row[4]) for row in lobes) if lobes else diameter
     return DefectSpec(
         kind=kind,
@@ -61,6 +63,8 @@ def sample_cavity(
             "outline": ranges.ragged.sample(rng),
             "rubble": ranges.rubble.sample(rng),
             "slant": slant,
+            # Left out where there is none, as in specs from before it.
+            **({"stained": stained} if stained > 0 else {}),
         },
         points=lobes,
         seed=int(rng.integers(2**31)),
@@ -119,7 +123,8 @@ def profile(defect: DefectSpec, u: np.ndarray, v: np.ndarray) -> Profile:
     lumps = patches(u, v, grain, defect.seed)
     rubble = values.get("rubble", 0.4)
     # The wall is bare for a little way down, here more, there less.
-    wall = 0.12 * half * np.clip(1 + 0.7 * lumps, 0.2, 2)
+    bare = 1 - np.float32(values.get("stained", 0.0))
+    wall = 0.12 * bare * half * np.clip(1 + 0.7 * lumps, 0.2, 2)
     inside = np.clip(-distance / np.maximum(wall, 1e-3), 0, 1)
     depth = size["depth"] * deepest * np.clip(1 + 0.35 * rubble * (lumps - 1), 0.3, 1)
     # What the floor sees of the mouth, and what the walls return.
