@@ -7,6 +7,7 @@ import numpy as np
 
 from simgen.errors import RenderError
 from simgen.render.environment import backdrop, ground_of, prefiltered
+from simgen.render.programs import set_uniform
 from simgen.render.projection import shadow_projection
 from simgen.render.scene_on_gpu import Drawable, Instance
 from simgen.scene.spec import LightSpec, SceneSpec
@@ -74,23 +75,25 @@ class Lighting:
     def bind_environment(self, program: moderngl.Program, unit: int) -> None:
         """Bind the prefiltered surroundings."""
         self._environment.use(unit)
-        _set(program, "environment", unit)
-        _set(program, "environment_layers", float(self._environment.layers))
-        _set(program, "environment_turn", float(np.deg2rad(self._scene.environment.rotation_deg)))
-        _set(program, "environment_gain", self._scene.environment.intensity)
+        set_uniform(program, "environment", unit)
+        set_uniform(program, "environment_layers", float(self._environment.layers))
+        set_uniform(
+            program, "environment_turn", float(np.deg2rad(self._scene.environment.rotation_deg))
+        )
+        set_uniform(program, "environment_gain", self._scene.environment.intensity)
 
     def bind(self, program: moderngl.Program, *, first_unit: int, clean: bool) -> None:
         """Bind all of it, using four texture units from `first_unit`."""
         self.bind_environment(program, first_unit)
         shadows, texture, height, frame = self._maps[clean]
         height.use(first_unit + 1)
-        _set(program, "height_map", first_unit + 1)
-        _set(program, "height_frame", frame)
-        _set(program, "ground", self._ground)
-        _set(program, "ground_edges", self._ground_edges)
-        _set(program, "ground_light", tuple(self._ground_light))
-        _set(program, "side_light", tuple(self._side_light))
-        _set(program, "ground_instead", self._ground_seen)
+        set_uniform(program, "height_map", first_unit + 1)
+        set_uniform(program, "height_frame", frame)
+        set_uniform(program, "ground", self._ground)
+        set_uniform(program, "ground_edges", self._ground_edges)
+        set_uniform(program, "ground_light", tuple(self._ground_light))
+        set_uniform(program, "side_light", tuple(self._side_light))
+        set_uniform(program, "ground_instead", self._ground_seen)
         self._bind_lights(program, shadows)
         matrices = np.zeros((MAX_SHADOWS, 4, 4), np.float32)
         infos = np.zeros((MAX_SHADOWS, 4), np.float32)
@@ -104,11 +107,11 @@ class Lighting:
             self._compare.use(units[0])
             self._raw.use(units[1])
             share = 1 / len(shadows), 0.5 * len(shadows) / texture.width
-            _set(program, "shadow_share", share)
+            set_uniform(program, "shadow_share", share)
         else:
             self._context.clear_samplers(units[0], units[1] + 1)
-        _set(program, "shadow_maps", units[0])
-        _set(program, "shadow_raw", units[1])
+        set_uniform(program, "shadow_maps", units[0])
+        set_uniform(program, "shadow_raw", units[1])
         _write(program, "shadow_from_world", matrices)
         _write(program, "shadow_info", infos)
         _write(program, "shadow_radii", radii)
@@ -142,7 +145,7 @@ class Lighting:
                 *(np.asarray(light.colour) * light.irradiance * distance2),
                 owner.get(i, -1),
             )
-        _set(program, "light_count", len(self._scene.lights))
+        set_uniform(program, "light_count", len(self._scene.lights))
         _write(program, "light_position", position)
         _write(program, "light_axis", axis)
         _write(program, "light_side", side)
@@ -241,7 +244,7 @@ class Lighting:
                 # A hair much thinner than a texel would cast dashes.
                 if not 0 < 2 * drawable.hair_mm < 0.7 * texel_mm:
                     look = drawable.look
-                    _set(
+                    set_uniform(
                         self._program,
                         "albedo",
                         drawable.finish.colour if look is None else look.albedo,
@@ -337,11 +340,7 @@ def _panel_falloff(light: LightSpec) -> float:
     return 1 / total
 
 
-def _set(program: moderngl.Program, name: str, value: object) -> None:
-    if name in program:
-        program[name] = value
-
-
 def _write(program: moderngl.Program, name: str, value: np.ndarray) -> None:
-    if name in program:
-        program[name].write(np.ascontiguousarray(value, np.float32).tobytes())
+    member = program.get(name, None)
+    if member is not None:
+        member.write(np.ascontiguousarray(value, np.float32).tobytes())

@@ -37,11 +37,13 @@ def _laid_out(
 
 def set_uniform(program: moderngl.Program, name: str, value: object) -> None:
     """Set a uniform if the compiler kept it; matrices are given as (4, 4) arrays."""
-    if name not in program:
+    # `name in program` would go through all names.
+    member = program.get(name, None)
+    if member is None:
         return
     if isinstance(value, np.ndarray) and value.ndim == 2:
-        program[name].write(np.ascontiguousarray(value.T, np.float32).tobytes())
+        member.write(np.ascontiguousarray(value.T, np.float32).tobytes())
     elif isinstance(value, np.ndarray):
-        program[name] = tuple(float(x) for x in value)
+        member.value = tuple(float(x) for x in value)
     else:
-        program[name] = value
+        member.value = value
