@@ -225,12 +225,33 @@ def test_worth_is_the_number_of_real_parts_that_are_replaced() -> None:
         state = rng.integers(1 << 30)
         without = _learning(np.random.default_rng(state), (1, 2, 4, 8, 16), 0, rows)
         mixed = _learning(np.random.default_rng(state), (2,), 4, rows)
-        (entry,) = worth_in_parts(without, mixed, rows, confidence=0.95, seed=0)
+        (entry,) = worth_in_parts(without, mixed, rows, num_parts=20, confidence=0.95, seed=0)
         assert (entry["real_parts"], entry["beyond"]) == (2, False)
         worth.append(entry["worth"])
         inside += entry["low"] <= 4 <= entry["high"]
     assert np.mean(worth) == pytest.approx(4, abs=0.4)
     assert inside >= 0.9 * 60
+
+
+def test_few_seeds_do_not_make_worth_sure() -> None:
+    """One draw, three seeds, two points: an interval that ignores Student's t is far too short."""
+    rng, rows, inside = np.random.default_rng(8), _rows(20, 200), 0
+    for _ in range(100):
+        judges = rng.normal(0, 0.1, 20)
+
+        def runs(true: float, judges: np.ndarray = judges) -> dict:
+            return {
+                (0, s): true + rng.normal(0, 0.06) + rows.weights @ judges / 20 for s in range(3)
+            }
+
+        # One part does .2, seven .4; with one part the mix does what two do.
+        value = 0.2 + 0.2 * np.log(3 / 2) / np.log(4)
+        without = {1: runs(0.2), 7: runs(0.4)}
+        (entry,) = worth_in_parts(
+            without, {1: runs(value)}, rows, num_parts=20, confidence=0.95, seed=0
+        )
+        inside += entry["low"] <= 1 and (entry["high"] >= 1 or entry["high_beyond"])
+    assert inside >= 90
 
 
 def test_a_kinds_worth_is_in_parts_of_that_kind() -> None:
@@ -281,19 +302,19 @@ def test_worth_beyond_what_was_measured_is_a_lower_bound() -> None:
     rows = _rows(20, 100)
     without = _learning(np.random.default_rng(0), (1, 2, 4), 0, rows)
     mixed = _learning(np.random.default_rng(0), (0, 2), 40, rows)
-    entries = worth_in_parts(without, mixed, rows, confidence=0.95, seed=0)
+    entries = worth_in_parts(without, mixed, rows, num_parts=20, confidence=0.95, seed=0)
     assert [(e["real_parts"], e["worth"], e["beyond"]) for e in entries] == [
         (0, 4.0, True),
         (2, 2.0, True),
     ]
-    assert worth_in_parts({1: without[1]}, mixed, rows, confidence=0.95, seed=0) == []
+    assert worth_in_parts({1: without[1]}, mixed, rows, num_parts=20, confidence=0.95, seed=0) == []
 
 
 def test_synthetic_images_that_harm_are_worth_less_than_nothing() -> None:
     rows = _rows(20, 100)
     without = _learning(np.random.default_rng(0), (1, 2, 4, 8), 0, rows)
     mixed = _learning(np.random.default_rng(0), (4,), -2, rows)
-    (entry,) = worth_in_parts(without, mixed, rows, confidence=0.95, seed=0)
+    (entry,) = worth_in_parts(without, mixed, rows, num_parts=20, confidence=0.95, seed=0)
     assert -3 < entry["worth"] < -1
 
 

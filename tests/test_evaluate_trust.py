@@ -2,17 +2,19 @@
 
 import importlib.util
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from simgen.config import parse
+from simgen.config import compose, parse
 from simgen.errors import ConfigError
 from simgen.evaluate.config import EvaluateConfig
 from simgen.evaluate.fidelity import fidelity, kid, mobilenet_features, nearest_ratio
 from simgen.evaluate.guard import (
     Provenance,
+    cards_that_differ,
     doubts_about_controls,
     falls_beyond,
     guard,
@@ -21,7 +23,7 @@ from simgen.evaluate.guard import (
     synthetic_share,
 )
 from simgen.train.images import LabelledImage
-from simgen.train.rendered import RenderedConfig
+from simgen.train.rendered import RenderedConfig, rendered_with
 
 REAL = Provenance(origin="real", generations=0)
 RENDERED = Provenance(origin="rendered", generations=0)
@@ -53,6 +55,32 @@ def test_mixes_to_be_wary_of_are_named() -> None:
     assert "2 generations from a camera" in warnings[2]
     assert "set datasets.unsaid.generations" in warnings[3]
     assert guard({"mix": arms["mix"]}, sources, 0.8) == []
+
+
+def test_a_card_that_names_another_bottleneck_is_told(tmp_path: Path) -> None:
+    sets = {}
+    for name, lack in (("same", "size_px to 16"), ("other", "bar"), ("none", "")):
+        (tmp_path / name).mkdir()
+        said = {"config": {"dataset": {"bottleneck": {"slice": lack, "reason": ""}}}}
+        (tmp_path / name / "manifest.json").write_text(json.dumps(said))
+        sets[name] = RenderedConfig(path=str(tmp_path / name))
+    other, none = cards_that_differ(sets, "size_px to 16")
+    assert other.startswith("source other: its card names bar, the experiment size_px to 16;")
+    assert none.startswith("source none: its card names no bottleneck")
+    # What it says to add to the command is an override.
+    line = shlex.split(none)[-1]
+    card = compose("render", ["+scene=inspection", line])["dataset"]
+    assert card["bottleneck"]["slice"] == "size_px to 16"
+
+
+def test_what_a_dataset_was_rendered_with_is_found_by_its_manifest(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(
+        json.dumps({"assets": [{"path": "/some/room.hdr"}, {"path": "assets/manifest.json"}]})
+    )
+    own, shipped = rendered_with(RenderedConfig(path=str(tmp_path)))
+    assert own == Path("/some/room.hdr")
+    assert shipped.is_file()
+    assert rendered_with(RenderedConfig(path=str(tmp_path / "none"))) == []
 
 
 def test_a_source_says_what_it_is_in_its_manifest_or_in_the_config(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shlex
 import shutil
 from pathlib import Path
 
@@ -171,13 +172,41 @@ def test_train_then_evaluate_reads_val_unless_told_otherwise(folders: Path, caps
         evaluate.run([*arguments, "split=holdout"], None)
 
 
-def test_the_shipped_experiment_is_valid() -> None:
-    config = parse(ExperimentConfig, compose("experiment", ["+experiment=magnetic_tile_small"]))
-    assert set(config.arms) == {"real", "synthetic", "mix"}
-    assert config.evaluate.split == "holdout"
-    assert config.real.exclude == ("uneven",)
+@pytest.mark.parametrize("name", ["magnetic_tile_small", "magnetic_tile", "ball_screw"])
+def test_a_shipped_experiment_is_valid_and_its_scene_names_its_bottleneck(name: str) -> None:
+    config = parse(ExperimentConfig, compose("experiment", [f"+experiment={name}"]))
+    assert {"real", "synthetic", "mix"} <= set(config.arms)
+    # Photographs of both sets' splits are found in train; without this a run ends in an error.
+    assert (config.evaluate.split, config.evaluate.contamination) == ("val", "leave_out")
+    (command,) = [d.render for d in config.datasets.values()]
+    rendered = compose("render", shlex.split(command)[4:])
     assert config.bottleneck is not None
-    assert config.bottleneck.slice in config.train.classes
+    assert rendered["dataset"]["bottleneck"] == {
+        "slice": config.bottleneck.slice,
+        "reason": config.bottleneck.reason,
+    }
+
+
+@needs_yolo
+def test_what_was_trained_on_sets_no_threshold_and_judges_nothing(folders: Path, capsys) -> None:
+    real = folders / "real" / "tiles"
+    names = {}
+    for split in ("val", "holdout"):
+        images = json.loads((real / f"{split}.json").read_text())["images"]
+        names[split] = next(i for i in images if "None" in i["part"])
+        copied = next((real / "images").glob("train_*")).read_bytes()
+        (real / "images" / names[split]["file_name"]).write_bytes(copied)
+    arguments = overrides(folders, "evaluate.split=holdout", "only=[real]")
+    with pytest.raises(DatasetError, match="judge without such parts by evaluate.contamination"):
+        experiment.run(arguments, None)
+    capsys.readouterr()
+    assert experiment.run([*arguments, "evaluate.contamination=leave_out"], None) == 0
+    said = capsys.readouterr().err
+    report = json.loads((folders / "out" / "report.json").read_text())
+    for split, image in names.items():
+        assert f"warning: {split}: part {image['part']} is left out" in said
+    assert any(w.startswith("val: part") for w in report["warnings"])
+    assert report["commands"][-1].endswith("evaluate.contamination=leave_out")
 
 
 def test_photographs_are_found_through_the_environment(monkeypatch) -> None:

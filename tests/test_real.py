@@ -8,7 +8,11 @@ import pytest
 from real_fakes import annotation, edit, write_real, write_rendered
 
 from simgen.errors import ConfigError, DatasetError
-from simgen.evaluate.holdout import load_for_evaluation, refuse_shared_photographs
+from simgen.evaluate.holdout import (
+    load_for_evaluation,
+    readings_before,
+    refuse_shared_photographs,
+)
 from simgen.train.real import RealConfig, load_real
 from simgen.train.rendered import RenderedConfig, load_rendered
 
@@ -88,6 +92,20 @@ def test_every_reading_of_the_holdout_is_logged_first(real: RealConfig, tmp_path
     lines = [json.loads(text) for text in log.read_text().splitlines()]
     assert [line["name"] for line in lines] == ["first", "second"]
     assert all(line["set"] == "tiles" and line["time"] for line in lines)
+
+
+def test_readings_for_others_are_counted_up_to_the_first_of_ones_own(
+    real: RealConfig, tmp_path: Path
+) -> None:
+    log = tmp_path / "holdout.jsonl"
+    for name in ("first", "first", "second", "third"):
+        load_for_evaluation(real, "holdout", {}, log=log, purpose={"name": name})
+    with log.open("a") as file:
+        file.write("half a li")
+    before = [readings_before(log, real, {"name": n}) for n in ("first", "second", "third", "new")]
+    assert before == [0, 1, 2, 3]
+    edit(real.folder / "holdout.json", lambda data: data["images"].pop())
+    assert readings_before(log, real, {"name": "new"}) == 0
 
 
 def test_without_its_log_the_holdout_stays_closed(real: RealConfig, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def _write(folder: Path) -> tuple[Path, Path]:
         },
     }
     pictures = gallery(images, runs, ("dot",), [0.5, 0.5], ["real", "mix"], _kinds())
-    return write_report(folder, record, {}, {"real": pictures})
+    return write_report(folder, record, {"real": pictures})
 
 
 @needs_plots

@@ -1,6 +1,7 @@
 """`python -m simgen experiment`: all arms and seeds, then the report."""
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,17 +14,27 @@ import numpy as np
 from simgen.config import compose, parse, suggest, to_plain
 from simgen.errors import ConfigError
 from simgen.evaluate.config import EvaluateConfig, ExperimentConfig
-from simgen.evaluate.contamination import Leak, clear, pictures_in, pictures_of, scan, told
+from simgen.evaluate.contamination import (
+    PICTURES,
+    Leak,
+    Picture,
+    clear,
+    pictures_in,
+    pictures_of,
+    scan,
+    told,
+)
 from simgen.evaluate.fidelity import fidelity, mobilenet_features
 from simgen.evaluate.figures import Judged, arm_figures, operating_threshold
 from simgen.evaluate.guard import (
+    cards_that_differ,
     doubts_about_controls,
     guard,
     not_to_be_used,
     provenance_of,
     synthetic_share,
 )
-from simgen.evaluate.holdout import load_for_evaluation
+from simgen.evaluate.holdout import load_for_evaluation, readings_before
 from simgen.evaluate.judge import judge
 from simgen.evaluate.real import detect
 from simgen.evaluate.slices import ALL, Slice, make_slices
@@ -33,6 +44,7 @@ from simgen.train.config import REAL, Checkpoint
 from simgen.train.extras import require_yolo
 from simgen.train.images import Source
 from simgen.train.real import load_real
+from simgen.train.rendered import rendered_with
 from simgen.train.run import Run
 
 HELP = "train all arms and seeds of an experiment, judge them on photographs, write a report"
@@ -45,26 +57,36 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     material = load_material(config, list(config.arms))
     sources, classes = material.sources, material.classes
     _check_question(config, classes)
-    runs = train_all(config, material)
     settings, rename = config.evaluate, config.train.categories.get(REAL, {})
     provenance = provenance_of(config.datasets)
     warnings = guard(config.mixes(), provenance, settings.max_synthetic_share)
-    val = load_real(config.real, "val", rename)
-    photographs = load_for_evaluation(
-        config.real,
-        settings.split,
-        rename,
-        log=Path(settings.holdout_log),
-        purpose={
-            "command": "experiment",
-            "name": config.name,
-            "runs": [r.record["config_sha256"] for r in runs],
-        },
-    )
-    leaks = _scan(config, photographs, sources)
-    lines = told(photographs, leaks, settings.contamination)
-    photographs = clear(photographs, leaks, settings.contamination)
-    warnings += [f"{settings.split}: {line}" for line in lines]
+    if config.bottleneck:
+        warnings += cards_that_differ(config.datasets, config.bottleneck.slice)
+    _print(warnings)
+    known = len(warnings)
+    runs = train_all(config, material)
+    purpose = {
+        "command": "experiment",
+        "name": config.name,
+        "runs": [r.record["config_sha256"] for r in runs],
+    }
+    log = Path(settings.holdout_log)
+    photographs = load_for_evaluation(config.real, settings.split, rename, log=log, purpose=purpose)
+    if settings.split == "holdout":
+        warnings += _read_before(readings_before(log, config.real, purpose))
+    trained_on, unseen = _trained_on(config, sources)
+    warnings += unseen
+    leaks: list[Leak] = []
+    # Thresholds are set on val, so what was trained on has no place there either.
+    judges = {"val": load_real(config.real, "val", rename)} | {settings.split: photographs}
+    cleared = {}
+    for split, source in judges.items():
+        found_there = scan(source.images, trained_on)
+        lines = told(source, found_there, settings.contamination)
+        warnings += [f"{split}: {line}" for line in lines]
+        cleared[split] = clear(source, found_there, settings.contamination)
+        leaks += found_there
+    val, photographs = cleared["val"], cleared[settings.split]
     found = _found(runs, val, photographs, settings, "equal_passes")
     judged = judge(photographs.images, found, classes, settings, config.control_of())
     own_best = None
@@ -84,7 +106,8 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
 
     line = answer(config.bottleneck, judged, settings.split)
     all_sources = {**sources, f"{REAL} {settings.split}": photographs}
-    record = _record(config, line, judged, runs, all_sources, overrides) | {
+    command = _command(overrides, config_dir)
+    record = _record(config, line, judged, runs, all_sources, command) | {
         "own_best": own_best,
         "provenance": to_plain(provenance),
         "warnings": warnings,
@@ -93,9 +116,6 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         "val_by_share": {f"{share:g}": value for share, value in sorted(val_by_share.items())},
         "not_to_be_used": not_to_be_used(judged, metric, val_by_share),
     }
-    losses: dict[str, list[list[dict[str, float]]]] = {}
-    for one in runs:
-        losses.setdefault(one.arm, []).append(_metrics(one))
     limits = [f["alarm_threshold"] or 0.0 for f in judged["runs"]]
     groups = control_groups(judged["controls"], config.control)
     pictures = {
@@ -110,24 +130,47 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         )
         for control, compared in groups.items()
     }
-    page, data = write_report(Path(config.out), record, losses, pictures)
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    page, data = write_report(Path(config.out), record, pictures)
+    _print(warnings[known:])
     print(line)
     print(f"{page}\n{data}")
     return 0
 
 
-def _scan(
-    config: ExperimentConfig, photographs: Source, sources: Mapping[str, Source]
-) -> list[Leak]:
+def _print(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _read_before(times: int) -> list[str]:
+    if not times:
+        return []
+    said = "one other set of runs" if times == 1 else f"{times} other sets of runs"
+    return [f"holdout: it was read for {said} before; a choice made by it flatters this one"]
+
+
+def _trained_on(
+    config: ExperimentConfig, sources: Mapping[str, Source]
+) -> tuple[list[Picture], list[str]]:
+    """Return all pictures of all sources, and a warning for each that is not here."""
     pictures = [
         p for name, s in sources.items() for p in pictures_of(name, s.images, real=name == REAL)
     ]
+    warnings = []
     for name, dataset in config.datasets.items():
         for texture in dataset.textures:
             pictures += pictures_in(name, Path(texture))
-    return scan(photographs.images, pictures)
+        for file in rendered_with(dataset):
+            if file.suffix.lower() not in PICTURES:
+                continue
+            if file.is_file():
+                pictures += pictures_in(name, file)
+            else:
+                warnings.append(
+                    f"source {name}: rendered with {file}, which is not here to be scanned; name"
+                    f" it in datasets.{name}.textures"
+                )
+    return pictures, warnings
 
 
 def _found(
@@ -211,7 +254,7 @@ def _record(
     judged: Mapping[str, Any],
     runs: Sequence[Run],
     sources: Mapping[str, Source],
-    overrides: Sequence[str],
+    command: str,
 ) -> dict[str, Any]:
     return {
         "answer": line,
@@ -235,6 +278,7 @@ def _record(
                 "config_sha256": r.record["config_sha256"],
                 "weights_sha256": r.record["weights_sha256"],
                 "parts_by_kind": r.record["sources"].get(REAL, {}).get("parts_by_kind", {}),
+                "losses": _losses(r),
                 "folder": str(r.folder),
                 **figures,
             }
@@ -243,13 +287,24 @@ def _record(
         "sources": {name: source.summary() for name, source in sources.items()},
         "commands": [
             *(d.render for d in config.datasets.values()),
-            shlex.join(["python", "-m", "simgen", "experiment", *overrides]),
+            command,
         ],
         "versions": runs[0].record["versions"],
         "config": to_plain(config),
     }
 
 
-def _metrics(run: Run) -> list[dict[str, float]]:
+def _losses(run: Run) -> list[dict[str, float]]:
+    """Return the training's losses by image passes, without what takes time."""
     lines = (run.folder / "metrics.jsonl").read_text().splitlines()
-    return [json.loads(text) for text in lines]
+    records = [json.loads(text) for text in lines]
+    kept = [{k: v for k, v in r.items() if k == "passes" or k.endswith("_loss")} for r in records]
+    return [r for r in kept if len(r) > 1]
+
+
+def _command(overrides: Sequence[str], config_dir: Path | None) -> str:
+    data = os.environ.get("SIMGEN_DATA")
+    start = [] if data is None else [f"SIMGEN_DATA={shlex.quote(data)}"]
+    words = ["python", "-m", "simgen", "experiment"]
+    words += [] if config_dir is None else ["--config-dir", str(config_dir)]
+    return " ".join([*start, shlex.join([*words, *overrides])])

@@ -1,13 +1,11 @@
 """What every source is, which mixes to be wary of, and where synthetic images have no place."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simgen.dataset.storage import local_copy
 from simgen.train.config import REAL
-from simgen.train.rendered import RenderedConfig
+from simgen.train.rendered import RenderedConfig, manifest_of
 
 _GENERATED = "model_generated"
 
@@ -77,6 +75,25 @@ def guard(
             warnings.append(
                 f"source {name}: does not say how far it is from a camera; set"
                 f" datasets.{name}.generations"
+            )
+    return warnings
+
+
+def cards_that_differ(datasets: Mapping[str, RenderedConfig], asked: str) -> list[str]:
+    """Return a warning for each dataset whose card names another bottleneck, or none.
+
+    Args:
+        datasets: Rendered ones.
+        asked: The slice that the experiment is about.
+    """
+    warnings = []
+    for name, config in datasets.items():
+        said = (_said(config) or {}).get("bottleneck")
+        lack = (isinstance(said, dict) and said.get("slice")) or "no bottleneck"
+        if lack != asked:
+            warnings.append(
+                f"source {name}: its card names {lack}, the experiment {asked}; render it with"
+                f" 'dataset.bottleneck.slice=\"{asked}\"'"
             )
     return warnings
 
@@ -169,12 +186,18 @@ def synthetic_share(mix: Mapping[str, float]) -> float:
 
 
 def _generations_said(config: RenderedConfig) -> int | None:
-    try:
-        manifest = json.loads((local_copy(config.path) / "manifest.json").read_text())
-        term = manifest["config"]["dataset"].get("digital_source_type", "algorithmicMedia")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    said = _said(config)
+    if said is None:
         return None
-    return {"algorithmicMedia": 0, "compositeSynthetic": 1}.get(term)
+    term = said.get("digital_source_type", "algorithmicMedia")
+    return {"algorithmicMedia": 0, "compositeSynthetic": 1}.get(str(term))
+
+
+def _said(config: RenderedConfig) -> dict[str, Any] | None:
+    """Return the group `dataset` of the config that a dataset was rendered with."""
+    rendered = manifest_of(config).get("config")
+    said = rendered.get("dataset") if isinstance(rendered, dict) else None
+    return said if isinstance(said, dict) else None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -38,12 +38,9 @@ def load_for_evaluation(
     if split != "holdout":
         raise DatasetError(f"evaluate.split: {split!r} is not val or holdout")
     check_splits(config)
-    file = config.folder / "holdout.json"
     line = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),  # noqa: TID251 - a log of when
-        "set": config.set,
-        "holdout_json_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        **purpose,
+        **_what(config, purpose),
     }
     if log.exists() and not log.is_file():
         raise ConfigError(f"evaluate.holdout_log: {log} is not a regular file; choose another file")
@@ -56,6 +53,34 @@ def load_for_evaluation(
             f"evaluate.holdout_log: {log} cannot be written ({error.strerror}); choose another file"
         ) from None
     return read_split(config, "holdout", rename)
+
+
+def readings_before(log: Path, config: RealConfig, purpose: Mapping[str, Any]) -> int:
+    """Return for how many other purposes a holdout was read before it was first for this one.
+
+    Args:
+        log, config, purpose: As for `load_for_evaluation`.
+    """
+    this = json.loads(json.dumps(_what(config, purpose)))
+    others: list[dict[str, Any]] = []
+    for text in log.read_text().splitlines():
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        said = {k: v for k, v in line.items() if k != "time"}
+        if said == this:
+            break
+        same_set = said.get("holdout_json_sha256") == this["holdout_json_sha256"]
+        if same_set and said not in others:
+            others.append(said)
+    return len(others)
+
+
+def _what(config: RealConfig, purpose: Mapping[str, Any]) -> dict[str, Any]:
+    file = config.folder / "holdout.json"
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return {"set": config.set, "holdout_json_sha256": sha256, **purpose}
 
 
 def refuse_shared_photographs(judged: Source, trained_on: Mapping[str, str]) -> None:

@@ -16,7 +16,6 @@ from simgen.report.plots import Panel, froc_panels, learning_panels, worth_panel
 def write_report(
     folder: Path,
     record: Mapping[str, Any],
-    losses: Mapping[str, Sequence[Sequence[Mapping[str, float]]]],
     pictures: Mapping[str, Mapping[str, Sequence[Row]]],
 ) -> tuple[Path, Path]:
     """Write both reports and return their paths.
@@ -28,7 +27,6 @@ def write_report(
             None), `runs`, `sources`, `config`, `commands`, `warnings` (the guard's),
             `not_to_be_used`, `leaks`, and `provenance`, `fidelity` and `val_by_share`, which may
             be empty.
-        losses: Records of metrics.jsonl, of each arm's runs.
         pictures: Galleries by control and slice.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +52,7 @@ def write_report(
         mixes=_mixes(record["runs"]),
         training=_training(record["runs"], record["arms"]),
         worth_plots=worth_panels(record["evaluation"]["worth_curves"], METRIC_NAMES),
-        plots=_plots(record, losses, groups),
+        plots=_plots(record, groups),
         pictures=pictures,
         config_text=json.dumps(record["config"], indent=1),
     )
@@ -71,9 +69,7 @@ def control_groups(controls: Mapping[str, str], control: str) -> dict[str, list[
 
 
 def _plots(
-    record: Mapping[str, Any],
-    losses: Mapping[str, Sequence[Sequence[Mapping[str, float]]]],
-    groups: Mapping[str, Sequence[str]],
+    record: Mapping[str, Any], groups: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, list[Panel]]]:
     """Return panels by section and control."""
     slices = record["evaluation"]["slices"]
@@ -81,7 +77,7 @@ def _plots(
     for control, compared in groups.items():
         arms = [a for a in (control, *compared) if a in record["arms"]]
         made["froc"][control] = froc_panels(slices, arms)
-        made["learning"][control] = learning_panels(record["runs"], losses, arms, METRIC_NAMES)
+        made["learning"][control] = learning_panels(record["runs"], arms, METRIC_NAMES)
     return made
 
 

@@ -94,15 +94,13 @@ def worth_panels(curves: Sequence[Mapping[str, Any]], metrics: Mapping[str, str]
 
 def learning_panels(
     runs: Sequence[Mapping[str, Any]],
-    losses: Mapping[str, Sequence[Sequence[Mapping[str, float]]]],
     arms: Sequence[str],
     metrics: Mapping[str, str],
 ) -> list[Panel]:
     """Plot every run's figures on val while it trained, and its losses.
 
     Args:
-        runs: The record's runs, with `arm` and `curve`.
-        losses: Records of metrics.jsonl of each arm's runs.
+        runs: The record's runs, with `arm`, `curve` and `losses`.
         arms: A control and what is compared with it.
         metrics: Titles of figures.
     """
@@ -112,8 +110,8 @@ def learning_panels(
         lines = [(n, [(p["passes"], p[name]) for p in r.get("curve", ())]) for n, r in shown]
         panels.append(_lines(lines, arms, f"{metrics[name]} on val"))
     for term in _LOSSES:
-        of_arm = [(n, records) for n, a in enumerate(arms) for records in losses.get(a, ())]
-        lines = [(n, [(r["passes"], r[term]) for r in each if term in r]) for n, each in of_arm]
+        of_run = [(n, r.get("losses", ())) for n, r in shown]
+        lines = [(n, [(p["passes"], p[term]) for p in each if term in p]) for n, each in of_run]
         panels.append(_lines(lines, arms, term.replace("_", " ")))
     return [p for p in panels if p is not None]
 

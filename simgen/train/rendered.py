@@ -1,10 +1,13 @@
 """Rendered datasets as training sources."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from simgen.config import bounded
+from simgen.config.resources import data_folder
 from simgen.dataset.storage import local_copy
 from simgen.errors import DatasetError
 from simgen.train.coco import Reading, read_source
@@ -30,6 +33,28 @@ class RenderedConfig:
     origin: Literal["rendered", "model_generated"] = "rendered"
     generations: int | None = bounded(None, low=0)
     textures: tuple[str, ...] = ()
+
+
+def manifest_of(config: RenderedConfig) -> dict[str, Any]:
+    """Return a rendered dataset's manifest, empty if it has none that can be read."""
+    try:
+        said = json.loads((local_copy(config.path) / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def rendered_with(config: RenderedConfig) -> list[Path]:
+    """Return the files that a dataset was rendered with, as its manifest names them."""
+    entries = manifest_of(config).get("assets", [])
+    return [_file_of(e["path"]) for e in entries if isinstance(e, dict) and "path" in e]
+
+
+def _file_of(path: str) -> Path:
+    """Return where an asset is: `assets/...` is shipped, unless the user has such a folder."""
+    file = Path(path)
+    shipped = data_folder("assets") / path.removeprefix("assets/")
+    return shipped if path.startswith("assets/") and not file.is_file() else file
 
 
 def load_rendered(
