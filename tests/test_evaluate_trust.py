@@ -112,16 +112,25 @@ def test_a_source_says_what_it_is_in_its_manifest_or_in_the_config(tmp_path: Pat
 
 
 def test_the_report_says_where_synthetic_images_have_no_place() -> None:
+    other = {"crack": "hurts", "break": "hurts", "fray": "helps"}
     verdicts = {"all": "helps", "crack": "hurts", "fray": "too few parts", "break": "cannot tell"}
     judged = {
         "controls": {"mix": "real"},
         "slices": [
-            {"slice": s, "versus_control": {"mix": {"ap50": {"difference": 0.1, "verdict": v}}}}
+            {
+                "slice": s,
+                "versus_control": {
+                    "mix": {
+                        "ap50": {"difference": 0.1, "verdict": v},
+                        "recall": {"difference": 0.1, "verdict": other.get(s, "cannot tell")},
+                    }
+                },
+            }
             for s, v in verdicts.items()
         ],
     }
     lines = not_to_be_used(judged, "ap50", {0.0: 0.2, 0.5: 0.4, 0.75: 0.3, 1.0: 0.1})
-    assert lines[0] == "mix: not for crack, which it hurts."
+    assert lines[0] == "mix: not for crack (ap50, recall), break (recall), which it hurts."
     assert lines[1].startswith("mix: on break, fray nothing is shown")
     assert lines[2].startswith(
         "Not beyond a share of 50%, where the figure on val is highest: 0.400"

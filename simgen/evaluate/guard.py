@@ -139,7 +139,7 @@ def not_to_be_used(
 
     Args:
         judged: Result of `judge`.
-        metric: The figure that counts.
+        metric: The figure that has to show a gain. To hurt any other is enough to be named.
         val_by_share: Mean figure on val by the share of synthetic images, of arms that differ in
             nothing else.
     """
@@ -147,12 +147,16 @@ def not_to_be_used(
     nothing: list[str] = []
     for arm in judged["controls"]:
         found: dict[str, list[str]] = {}
+        hurt: list[str] = []
         for entry in judged["slices"]:
-            against = entry["versus_control"][arm][metric]
-            if against["difference"] is not None:
-                found.setdefault(against["verdict"], []).append(entry["slice"])
-        if found.get("hurts"):
-            lines.append(f"{arm}: not for {_listed(found['hurts'])}, which it hurts.")
+            compared = entry["versus_control"][arm]
+            if compared[metric]["difference"] is not None:
+                found.setdefault(compared[metric]["verdict"], []).append(entry["slice"])
+            worse = [name for name, against in compared.items() if against["verdict"] == "hurts"]
+            if worse:
+                hurt.append(f"{entry['slice']} ({_listed(worse)})")
+        if hurt:
+            lines.append(f"{arm}: not for {_listed(hurt)}, which it hurts.")
         open_ = [*found.get("cannot tell", ()), *found.get("too few parts", ())]
         if open_ and len(open_) == sum(len(names) for names in found.values()):
             nothing.append(arm)

@@ -1,7 +1,7 @@
 #version 330 core
 // Linear HDR colour: metallic-roughness with anisotropic GGX (Burley 2012), image-based light
-// through the split sum with Karis's 2014 fit, area lights by representative point (Karis 2013),
-// percentage-closer soft shadows (Fernando 2005), LEAN-style widening by slope variance
+// through the split sum with Karis's 2014 fit, area lights integrated over the plane of half-vector
+// slopes, percentage-closer soft shadows (Fernando 2005), LEAN-style widening by slope variance
 // (Olano and Baker 2010).
 #define MAX_LIGHTS 8
 #define BAR_PIECES 4
@@ -170,19 +170,13 @@ vec4 reflected(vec3 p, vec3 r, float rough) {
     return vec4(from_above(foot).rgb, on_it * smoothstep(-soft, soft, -r.z));
 }
 
-float ggx(vec3 h, vec3 n, vec3 t, vec3 b, float at, float ab) {
-    float x = dot(h, t) / at, y = dot(h, b) / ab, z = dot(h, n);
-    float d = x * x + y * y + z * z;
-    return 1.0 / (PI * at * ab * d * d);
+// Below, directions are in the frame of t, b and n. The light of a lamp is an integral over the plane of
+// half-vector slopes divided by roughness, where the GGX lobe is (1 + |p|^2)^-2 / PI.
+vec2 slopes(vec3 l, vec3 v, vec2 alpha) {
+    return (l.xy + v.xy) / (alpha * (max(l.z, 0.0) + v.z));
 }
 
-// The plane of half-vector slopes over roughness, where the GGX lobe is (1 + |p|^2)^-2.
-vec2 slopes(vec3 l, vec3 v, vec3 n, vec3 t, vec3 b, vec2 alpha) {
-    vec3 h = l + v;
-    return vec2(dot(h, t), dot(h, b)) / (alpha * max(dot(h, n), 0.02));
-}
-
-// The lobe's mean over the straight way from p to q of that plane, integrated in closed form.
+// The lobe's mean over the straight way from p to q of that plane, integrated in closed form, but for PI.
 float mean_lobe(vec2 p, vec2 q) {
     vec2 d = q - p;
     float far = length(d), x = dot(p, d) / max(far, 1e-4), y = x + far;
@@ -191,6 +185,27 @@ float mean_lobe(vec2 p, vec2 q) {
     float a2 = 1.0 + max(dot(p, p) - x * x, 0.0), a = sqrt(a2);
     float way = y / (a2 + y * y) - x / (a2 + x * x) + (atan(y / a) - atan(x / a)) / a;
     return far < 0.1 ? 1.0 / (middle * middle) : max(way, 0.0) / (2.0 * a2 * far);
+}
+
+// The lobe's part over a disc of that plane: the stereographic projection makes the plane a sphere
+// on which the lobe is even, and the disc a cap.
+float lobe_in_disc(float away2, float radius2) {
+    float c = 1.0 + away2 - radius2, far = sqrt(c * c + 4.0 * radius2);
+    return c > 0.0 ? 2.0 * radius2 / (far * (far + c)) : 0.5 - 0.5 * c / far;
+}
+
+// Its part over a rectangle, from the antiderivative x / sqrt(1 + x^2) atan(y / sqrt(1 + x^2)) and
+// the same with x and y exchanged.
+float lobe_in_rectangle(vec2 low, vec2 high) {
+    vec4 edge = vec4(low, high), a = inversesqrt(1.0 + edge * edge);
+    vec4 from = low.yxyx * a, to = high.yxyx * a;
+    vec4 side = edge * a * atan(to - from, 1.0 + from * to);
+    return (side.z + side.w - side.x - side.y) / (2.0 * PI);
+}
+
+// A direction's cosine over its masking on average (Smith 1967, for GGX), and over twice the cosine.
+float masked(vec3 l, vec2 alpha) {
+    return 1.0 / max(l.z + length(l * vec3(alpha, 1.0)), 1e-4);
 }
 
 float hash3(vec3 p) {
@@ -287,25 +302,28 @@ void main() {
     mirrored = mix(mirrored, BOUNCE * met.rgb * ground_light, met.a);
     vec3 colour = diffuse * ambient + single * mirrored;
 
-    vec3 mirror = reflect(-v, n), opening = normalize(n + smooth_normal);
+    mat3 frame = mat3(t, b, n);
+    vec3 opening = normalize(n + smooth_normal) * frame;
+    v = v * frame;
+    vec3 mirror = vec3(-v.xy, v.z);
     for (int i = 0; i < light_count; ++i) {
-        vec3 c = light_position[i].xyz - world_mm;
-        vec3 axis = light_axis[i].xyz;
+        vec3 c = (light_position[i].xyz - world_mm) * frame;
+        vec3 axis = light_axis[i].xyz * frame;
         float size = light_axis[i].w, kind = light_position[i].w;
         // The point of the light nearest to the mirror ray says where the highlight's light comes
-        // from. A disc or panel hands its lobe on by `spread`, half its own width; of tubes, bars
-        // and rings, the lobe is integrated piece by piece into `tube`.
-        vec3 near;
-        float nl = 0.0, tube = 0.0, wide = 0.0;
-        vec2 spread = vec2(0.0), alpha = vec2(at, ab);
-        vec3 e1 = vec3(0.0), e2 = vec3(0.0);
+        // from. Of tubes, bars and rings, the lobe is integrated piece by piece.
+        vec3 near, edge = vec3(0.0), flank = vec3(0.0);
+        float nl = 0.0, wide = 0.0, lobe = 0.0;
         // Software rasterizers skip a loop, not a branch: what is dear is in loops.
-        int pieces = 0, cells = 0;
+        int pieces = 0, cells = 0, flat_one = 0;
         if (kind < 0.5) {
             vec3 off = dot(c, mirror) * mirror - c;
             near = c + off * clamp(size / max(length(off), 1e-4), 0.0, 1.0);
-            spread = vec2(0.5 * size);
-            nl = max(dot(n, normalize(c)), 0.0) / dot(c, c);
+            vec3 u = normalize(c);
+            edge = size * normalize(abs(u.z) < 0.8 ? vec3(u.y, -u.x, 0.0) : vec3(0.0, u.z, -u.y));
+            flank = cross(u, edge);
+            nl = max(u.z, 0.0) / dot(c, c);
+            flat_one = 1;
         } else if (kind < 1.5) {
             vec3 p0 = c - axis * size, d = axis * 2.0 * size;
             float dm = dot(d, mirror);
@@ -319,26 +337,30 @@ void main() {
             vec3 hit = abs(down) > 1e-3 ? mirror * max(dot(c, axis) / down, 0.0) : mirror * length(c);
             vec3 flat_off = hit - c;
             flat_off -= axis * dot(flat_off, axis);
-            near = c + (length(flat_off) > 1e-3 ? normalize(flat_off) : t) * size;
+            edge = normalize(abs(axis.x) < 0.8 ? vec3(0.0, axis.z, -axis.y) : vec3(-axis.z, 0.0, axis.x));
+            flank = cross(axis, edge);
+            near = c + (length(flat_off) > 1e-3 ? normalize(flat_off) : edge) * size;
             wide = RING_RADIUS * size / length(near);
             pieces = RING_PIECES;
-            e1 = normalize(cross(axis, abs(axis.x) < 0.8 ? vec3(1, 0, 0) : vec3(0, 1, 0)));
-            e2 = cross(axis, e1);
         } else {
-            vec3 side = light_side[i].xyz, face = cross(axis, side);
+            vec3 side = light_side[i].xyz * frame, face = cross(axis, side);
             float breadth = light_side[i].w, down = dot(mirror, face);
             vec3 hit = (abs(down) > 1e-3 && dot(c, face) / down > 0.0 ? mirror * (dot(c, face) / down) : mirror * length(c)) - c;
             near = c + axis * clamp(dot(hit, axis), -size, size) + side * clamp(dot(hit, side), -breadth, breadth);
+            edge = axis * size;
+            flank = side * breadth;
             cells = 4;
-            spread = 0.5642 * vec2(size, breadth) * sqrt(abs(dot(face, normalize(near))));
+            flat_one = 1;
         }
         for (int j = 0; j < cells; ++j) {
-            vec3 side = light_side[i].xyz, face = cross(axis, side);
-            vec3 q = c + axis * size * (float(j % 2) - 0.5) + side * light_side[i].w * (float(j / 2) - 0.5);
-            nl += max(dot(n, normalize(q)), 0.0) * abs(dot(face, normalize(q))) / dot(q, q) * 0.25;
+            vec3 q = c + edge * (float(j % 2) - 0.5) + flank * (float(j / 2) - 0.5);
+            float q2 = dot(q, q);
+            nl += 0.25 * max(q.z, 0.0) * abs(dot(cross(edge, flank), q)) / (size * light_side[i].w * q2 * q2);
         }
-        alpha = sqrt(alpha * alpha + 0.2 * wide * wide);
-        vec2 last = vec2(0.0); float last_weight = 0.0;
+        // A tube's width blurs the lobe's middle; its tails stay as narrow as they are.
+        vec2 alpha = sqrt(vec2(at * at, ab * ab) + 0.2 * wide * wide);
+        float narrow = at * ab / (alpha.x * alpha.y), masked_v = masked(v, alpha);
+        vec2 last = vec2(0.0); float last_weight = 0.0, last_gloss = 0.0, last_peak = 0.0;
         for (int j = 0; j <= pieces && pieces > 0; ++j) {
             float w = float(j) / float(pieces);
             vec3 q = c, tangent = axis;
@@ -346,45 +368,75 @@ void main() {
                 q += axis * size * (2.0 * w - 1.0);
             } else {
                 float turn = 0.3 + 6.2831853 * w;
-                q += (e1 * cos(turn) + e2 * sin(turn)) * size;
-                tangent = e2 * cos(turn) - e1 * sin(turn);
+                q += (edge * cos(turn) + flank * sin(turn)) * size;
+                tangent = flank * cos(turn) - edge * sin(turn);
             }
             float q2 = dot(q, q), along = dot(q, tangent);
             vec3 l = q * inversesqrt(q2);
             // A tube gives off less light the flatter it is looked at.
-            float weight = max(dot(n, l), 0.0) * sqrt(max(1.0 - along * along / q2, 0.0)) / q2;
-            vec2 here = slopes(l, v, n, t, b, alpha);
-            float mean_weight = j > 0 ? 0.5 * (weight + last_weight) / float(pieces) : 0.0;
-            nl += mean_weight;
-            tube += mean_weight * mean_lobe(last, here);
-            last = here; last_weight = weight;
+            float weight = max(l.z, 0.0) * sqrt(max(1.0 - along * along / q2, 0.0)) / q2;
+            vec2 here = slopes(l, v, alpha);
+            // From slopes to directions: the half vector's cosine to the power of -4.
+            float steep = 1.0 + dot(here * alpha, here * alpha);
+            float peak = 1.0 / (1.0 + dot(here, here));
+            float gloss = weight * masked(l, alpha) * min(steep * steep, 600.0) * mix(narrow, 1.0, peak);
+            peak *= peak;
+            float mean_gloss = (gloss * peak + last_gloss * last_peak) / (peak + last_peak);
+            nl += j > 0 ? 0.5 * (weight + last_weight) / float(pieces) : 0.0;
+            lobe += j > 0 ? mean_gloss / float(pieces) * mean_lobe(last, here) : 0.0;
+            last = here; last_weight = weight; last_gloss = gloss; last_peak = peak;
         }
-        tube /= PI * alpha.x * alpha.y;
+        lobe *= masked_v / (PI * alpha.x * alpha.y);
         vec3 l = normalize(near);
-        float nls = max(dot(n, l), 0.0);
+        for (int once = 0; once < flat_one; ++once) {
+            // Where the middles of its four sides lie in the plane of slopes.
+            vec2 p0 = slopes(normalize(c - edge), v, alpha), p1 = slopes(normalize(c + edge), v, alpha);
+            vec2 q0 = slopes(normalize(c - flank), v, alpha), q1 = slopes(normalize(c + flank), v, alpha);
+            vec2 a = 0.5 * (p1 - p0), d = 0.5 * (q1 - q0), m = 0.25 * (p0 + p1 + q0 + q1), way, low, high;
+            float area = abs(a.x * d.y - a.y * d.x), full, even = 0.0;
+            if (kind < 0.5) {
+                // Half axes of the ellipse that the disc is there, and a rectangle as large.
+                float half_off = 0.5 * (a.x * a.x + d.x * d.x - a.y * a.y - d.y * d.y), xy = a.x * a.y + d.x * d.y;
+                float mean = 0.5 * (dot(a, a) + dot(d, d)), off = sqrt(half_off * half_off + xy * xy);
+                float major = sqrt(mean + off), minor = area / max(major, 1e-6);
+                way = half_off > 0.0 ? vec2(half_off + off, xy) : vec2(xy, off - half_off);
+                way = off > 1e-3 * mean ? normalize(way) : vec2(1.0, 0.0);
+                vec2 at_m = vec2(dot(m, way), way.x * m.y - way.y * m.x), box = 0.8862 * vec2(major, minor);
+                low = at_m - box; high = at_m + box;
+                even = smoothstep(2.5, 1.5, major / max(minor, 1e-6));
+                full = PI * size * size;
+            } else {
+                bool first = dot(a, a) > dot(d, d);
+                way = normalize(first ? a : d);
+                vec2 beside = 0.5 * (first ? q0 + q1 : p0 + p1);
+                float aside = way.x * beside.y - way.y * beside.x, box = area / max(length(first ? a : d), 1e-6);
+                low = vec2(dot(first ? p0 : q0, way), aside - box);
+                high = vec2(dot(first ? p1 : q1, way), aside + box);
+                full = 4.0 * size * light_side[i].w;
+                area *= 4.0 / PI;
+            }
+            // Of what is small, a rectangle's four corners would cancel out.
+            even = max(even, smoothstep(0.01, 0.002, area));
+            lobe = lobe_in_disc(dot(m, m), area);
+            int oblong = even < 1.0 ? 1 : 0;
+            for (int again = 0; again < oblong; ++again) lobe = mix(lobe_in_rectangle(low, high), lobe, even);
+            // A lobe much wider than the light takes from all of it, a narrow one from what is near
+            // its middle. There the half vector is h.
+            vec2 at_p = mix(0.5 * (low + high), clamp(vec2(0.0), low, high), area / (1.0 + area));
+            vec3 h = normalize(vec3(alpha * (at_p.x * way + at_p.y * vec2(-way.y, way.x)), 1.0));
+            float vh = max(dot(v, h), 0.0);
+            vec3 from = 2.0 * vh * h - v;
+            lobe *= max(from.z, 0.0) * masked(from, alpha) * masked_v * 4.0 * vh / (h.z * full);
+        }
         float seen = 1.0;
-        if (light_power[i].w > -0.5 && max(nl, nls) > 0.0) {
+        if (light_power[i].w > -0.5 && max(nl, l.z) > 0.0) {
             seen = shadow(int(light_power[i].w + 0.5), world_mm, smooth_normal);
         }
         // A cavity is open in a cone about its mouth: light from lower down falls on the far wall only.
         float mouth = sqrt(1.0 - cavity);
         seen *= smoothstep(mouth - 0.35, mouth, dot(l, opening));
-        vec3 h = normalize(l + v);
-        float lobe;
-        if (kind < 0.5 || kind > 2.5) {
-            // As many half vectors as lead to the light share the lobe: a mirror shows the
-            // light's own radiance, sharp at its edges. The middle term is fitted to path traces.
-            vec2 half_size = spread / length(near) / sqrt(max(dot(h, v), 0.1));
-            vec2 wider = vec2(at, ab) * (vec2(at, ab) + 0.9 * half_size) + half_size * half_size;
-            lobe = ggx(h, n, t, b, at, ab) * at * ab * inversesqrt(wider.x * wider.y);
-            lobe *= nls / dot(near, near);
-        } else {
-            lobe = tube / pow(max(dot(h, n), 0.3), 4.0);
-        }
-        float ka = 0.5 * (at + ab + wide);
-        float vis = 0.5 / max(nls * (nv * (1.0 - ka) + ka) + nv * (nls * (1.0 - ka) + ka), 1e-4);
-        vec3 f = f0 + (1.0 - f0) * pow(clamp(1.0 - dot(h, v), 0.0, 1.0), 5.0);
-        colour += light_power[i].rgb * seen * (diffuse / PI * nl + f * lobe * vis);
+        vec3 f = f0 + (1.0 - f0) * pow(clamp(1.0 - dot(normalize(l + v), v), 0.0, 1.0), 5.0);
+        colour += light_power[i].rgb * seen * (diffuse / PI * nl + f * lobe);
     }
     colour += glow * albedo;
     out_colour = vec4(min(colour, vec3(400.0)), coverage);
