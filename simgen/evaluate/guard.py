@@ -152,9 +152,9 @@ def not_to_be_used(
             compared = entry["versus_control"][arm]
             if compared[metric]["difference"] is not None:
                 found.setdefault(compared[metric]["verdict"], []).append(entry["slice"])
-            worse = [name for name, against in compared.items() if against["verdict"] == "hurts"]
-            if worse:
-                hurt.append(f"{entry['slice']} ({_listed(worse)})")
+            by = [name for name, against in compared.items() if against["verdict"] == "hurts"]
+            if by:
+                hurt.append(f"{entry['slice']} ({_listed(by)})")
         if hurt:
             lines.append(f"{arm}: not for {_listed(hurt)}, which it hurts.")
         open_ = [*found.get("cannot tell", ()), *found.get("too few parts", ())]
