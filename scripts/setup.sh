@@ -1,13 +1,14 @@
 #!/bin/sh
 # scripts/setup.sh render    what `simgen render` needs
-# scripts/setup.sh all       that, training and evaluation (torch, Ultralytics), and the tests
+# scripts/setup.sh all       that, training and evaluation (torch, Ultralytics), and the tests,
+#                            one of which looks at the report in Chromium, 400 MB from apt
 # Makes .venv in the repository and installs simgen into it, after the system packages.
 set -eu
 cd "$(dirname "$0")/.."
 
 case "${1:-}" in
-    render) target=. ;;
-    all) target='.[yolo,cad,cluster,dev]' ;;
+    render) target=. system= ;;
+    all) target='.[yolo,cad,cluster,dev]' system=tests ;;
     *) echo "usage: scripts/setup.sh render|all" >&2; exit 2 ;;
 esac
 
@@ -21,7 +22,7 @@ for candidate in "$python" python3.11 python3.12 python3.13; do
 done
 [ "${found:-}" = yes ] || { echo "Python 3.11 or newer is needed; set PYTHON=..." >&2; exit 1; }
 
-PYTHON=$python sh scripts/setup_system.sh
+PYTHON=$python sh scripts/setup_system.sh ${system:+"$system"}
 make_environment() {
     "$python" -m venv .venv 2>/dev/null && return
     # No ensurepip, and no right to install it: virtualenv brings its own.

@@ -1,7 +1,8 @@
 #!/bin/sh
-# scripts/setup_system.sh
-# Installs the system packages that rendering needs, where apt and root are there; otherwise
-# says exactly what is missing. Exit code 0 when nothing is missing afterwards.
+# scripts/setup_system.sh          the system packages that rendering needs
+# scripts/setup_system.sh tests    those, and Chromium, in which tests look at the report
+# Installs them where apt and root are there; otherwise says exactly what is missing. Exit code 0
+# when nothing that rendering needs is missing afterwards; without Chromium its tests are skipped.
 set -u
 
 # What each package is for: EGL and OpenGL without a screen, Mesa's drivers (software rendering),
@@ -28,11 +29,20 @@ venv_package() {
         "$python" -c 'import sys; print("python3.%d-venv" % sys.version_info.minor)' 2>/dev/null
 }
 
+browser_package() {
+    for name in chromium chromium-browser google-chrome; do
+        ! command -v "$name" >/dev/null || return 0
+    done
+    echo chromium
+}
+
 missing=$(missing_libraries)
 wanted=$(venv_package)
-[ -n "$missing$wanted" ] || { echo "system packages: all there"; exit 0; }
+browser=
+[ "${1:-}" != tests ] || browser=$(browser_package)
+[ -n "$missing$wanted$browser" ] || { echo "system packages: all there"; exit 0; }
 
-echo "system packages: missing $missing$wanted"
+echo "system packages: missing $missing$wanted $browser"
 give_up() {
     echo "$1" >&2
     [ -z "$missing" ]
@@ -51,6 +61,9 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -q
+# Ubuntu's Chromium is a snap, which a container cannot run: apt knows none there.
+[ -z "$browser" ] || $sudo apt-get install -q -y --no-install-recommends "$browser" ||
+    echo "no Chromium from apt: tests of the report in a browser are skipped" >&2
 # On Debian 13 and Ubuntu 24.04 libglib2.0-0 is a name that libglib2.0-0t64 provides.
 # shellcheck disable=SC2086
 $sudo apt-get install -q -y --no-install-recommends $packages $wanted || exit 1

@@ -222,6 +222,17 @@ def test_the_first_line_answers_whatever_the_answer_is(finds, num_dot: int, expe
     assert "\n" not in line
 
 
+def test_the_first_line_names_the_arms_that_rose_if_not_all_did() -> None:
+    images = photographs(num_dot=4)
+    finds = {"real": 0.5, "mix": 0.95, "alone": 0.1}
+    runs = [run(images, arm, s, share) for arm, share in finds.items() for s in SEEDS]
+    judged = judge(images, runs, CLASSES, SETTINGS, "real")
+    rising = answer(Bottleneck(slice="dot", metric="ap50"), judged, "val")
+    assert "The figure rose in mix and not in alone, but 4 val parts are too few" in rising
+    falling = answer(Bottleneck(slice="dot", metric="miss_rate"), judged, "val")
+    assert "The figure fell in mix and not in alone, but" in falling
+
+
 def test_the_first_line_says_when_nobody_shows_the_slice() -> None:
     images = photographs(num_bar=0)
     judged = judge(

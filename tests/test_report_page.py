@@ -206,10 +206,11 @@ def test_a_browser_shows_the_page_at_every_width(tmp_path: Path, width: int) -> 
     )
     dumped = subprocess.run(
         [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
+        + ["--disable-dev-shm-usage"]
         + [f"--user-data-dir={tmp_path}/profile", frame.as_uri()],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     ).stdout
     seen = json.loads(html.unescape(dumped.split("<title>")[1].split("</title>")[0]))
     assert seen["inner"] == width

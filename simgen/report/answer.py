@@ -50,10 +50,12 @@ def _lead(
     if hurting:
         return f"No: {', '.join(hurting)} hurts; judged on {judges}."
     sign = -1 if falling else 1
-    rose = any(sign * (c["difference"] or 0) > 0 for c in compared.values())
-    if falling:
-        return _undecided(verdicts, judges, parts, ("fell", "fall") if rose else ("", "fall"))
-    return _undecided(verdicts, judges, parts, ("rose", "rise") if rose else ("", "rise"))
+    better = [arm for arm, c in compared.items() if sign * (c["difference"] or 0) > 0]
+    others = [arm for arm in compared if arm not in better]
+    rose, rise = ("fell", "fall") if falling else ("rose", "rise")
+    if better and others:
+        rose = f"{rose} in {', '.join(better)} and not in {', '.join(others)}"
+    return _undecided(verdicts, judges, parts, (rose if better else "", rise))
 
 
 def _undecided(verdicts: Mapping[str, str], judges: str, parts: int, moved: tuple[str, str]) -> str:
