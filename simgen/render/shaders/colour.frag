@@ -313,15 +313,18 @@ void main() {
         // The point of the light nearest to the mirror ray says where the highlight's light comes
         // from. Of tubes, bars and rings, the lobe is integrated piece by piece.
         vec3 near, edge = vec3(0.0), flank = vec3(0.0);
-        float nl = 0.0, wide = 0.0, lobe = 0.0;
+        // A point is as large as what floats can tell from one.
+        float nl = 0.0, wide = 0.0, lobe = 0.0, least = 1e-3 * length(c), full = 1.0;
         // Software rasterizers skip a loop, not a branch: what is dear is in loops.
         int pieces = 0, cells = 0, flat_one = 0;
         if (kind < 0.5) {
             vec3 off = dot(c, mirror) * mirror - c;
             near = c + off * clamp(size / max(length(off), 1e-4), 0.0, 1.0);
             vec3 u = normalize(c);
-            edge = size * normalize(abs(u.z) < 0.8 ? vec3(u.y, -u.x, 0.0) : vec3(0.0, u.z, -u.y));
+            float radius = max(size, least);
+            edge = radius * normalize(abs(u.z) < 0.8 ? vec3(u.y, -u.x, 0.0) : vec3(0.0, u.z, -u.y));
             flank = cross(u, edge);
+            full = PI * radius * radius;
             nl = max(u.z, 0.0) / dot(c, c);
             flat_one = 1;
         } else if (kind < 1.5) {
@@ -347,15 +350,17 @@ void main() {
             float breadth = light_side[i].w, down = dot(mirror, face);
             vec3 hit = (abs(down) > 1e-3 && dot(c, face) / down > 0.0 ? mirror * (dot(c, face) / down) : mirror * length(c)) - c;
             near = c + axis * clamp(dot(hit, axis), -size, size) + side * clamp(dot(hit, side), -breadth, breadth);
-            edge = axis * size;
-            flank = side * breadth;
+            vec2 halves = max(vec2(size, breadth), least);
+            edge = axis * halves.x;
+            flank = side * halves.y;
+            full = 4.0 * halves.x * halves.y;
             cells = 4;
             flat_one = 1;
         }
         for (int j = 0; j < cells; ++j) {
             vec3 q = c + edge * (float(j % 2) - 0.5) + flank * (float(j / 2) - 0.5);
             float q2 = dot(q, q);
-            nl += 0.25 * max(q.z, 0.0) * abs(dot(cross(edge, flank), q)) / (size * light_side[i].w * q2 * q2);
+            nl += max(q.z, 0.0) * abs(dot(cross(edge, flank), q)) / (full * q2 * q2);
         }
         // A tube's width blurs the lobe's middle; its tails stay as narrow as they are.
         vec2 alpha = sqrt(vec2(at * at, ab * ab) + 0.2 * wide * wide);
@@ -393,7 +398,7 @@ void main() {
             vec2 p0 = slopes(normalize(c - edge), v, alpha), p1 = slopes(normalize(c + edge), v, alpha);
             vec2 q0 = slopes(normalize(c - flank), v, alpha), q1 = slopes(normalize(c + flank), v, alpha);
             vec2 a = 0.5 * (p1 - p0), d = 0.5 * (q1 - q0), m = 0.25 * (p0 + p1 + q0 + q1), way, low, high;
-            float area = abs(a.x * d.y - a.y * d.x), full, even = 0.0;
+            float area = abs(a.x * d.y - a.y * d.x), even = 0.0;
             if (kind < 0.5) {
                 // Half axes of the ellipse that the disc is there, and a rectangle as large.
                 float half_off = 0.5 * (a.x * a.x + d.x * d.x - a.y * a.y - d.y * d.y), xy = a.x * a.y + d.x * d.y;
@@ -404,7 +409,6 @@ void main() {
                 vec2 at_m = vec2(dot(m, way), way.x * m.y - way.y * m.x), box = 0.8862 * vec2(major, minor);
                 low = at_m - box; high = at_m + box;
                 even = smoothstep(2.5, 1.5, major / max(minor, 1e-6));
-                full = PI * size * size;
             } else {
                 bool first = dot(a, a) > dot(d, d);
                 way = normalize(first ? a : d);
@@ -412,7 +416,6 @@ void main() {
                 float aside = way.x * beside.y - way.y * beside.x, box = area / max(length(first ? a : d), 1e-6);
                 low = vec2(dot(first ? p0 : q0, way), aside - box);
                 high = vec2(dot(first ? p1 : q1, way), aside + box);
-                full = 4.0 * size * light_side[i].w;
                 area *= 4.0 / PI;
             }
             // Of what is small, a rectangle's four corners would cancel out.
@@ -435,7 +438,7 @@ void main() {
         // A cavity is open in a cone about its mouth: light from lower down falls on the far wall only.
         float mouth = sqrt(1.0 - cavity);
         seen *= smoothstep(mouth - 0.35, mouth, dot(l, opening));
-        vec3 f = f0 + (1.0 - f0) * pow(clamp(1.0 - dot(normalize(l + v), v), 0.0, 1.0), 5.0);
+        vec3 f = f0 + (1.0 - f0) * pow(max(1.0 - sqrt(max(0.5 + 0.5 * dot(l, v), 0.0)), 0.0), 5.0);
         colour += light_power[i].rgb * seen * (diffuse / PI * nl + f * lobe);
     }
     colour += glow * albedo;
