@@ -37,6 +37,27 @@ def fail(folder, number):
     raise DatasetError(f"image {number} is broken")
 
 
+def stay(folder, number):
+    """Leave this process' id and stay for ten minutes."""
+    (Path(folder) / f"began{number}").write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def wait_until(done, seconds):
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def running(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
 @pytest.fixture
 def environment():
     before = dict(os.environ)
@@ -136,6 +157,21 @@ def test_a_lost_process_here_says_what_to_do(tmp_path):
     with pytest.raises(RenderError, match=r"workers: a worker process died.*lower workers"):
         run_tasks(lost_once, [(str(tmp_path), 1)], LocalConfig())
     assert run_tasks(lost_once, [(str(tmp_path), 1)], LocalConfig()) == [10]
+
+
+def test_a_killed_driver_leaves_no_task_running(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    tasks = [(str(tmp_path), n) for n in range(2)]
+    driver = context.Process(
+        target=run_tasks, args=(stay, tasks, LocalConfig()), kwargs={"workers": 2}
+    )
+    driver.start()
+    began = [tmp_path / f"began{n}" for n in range(2)]
+    wait_until(lambda: all(f.exists() and f.read_text() for f in began), 60)
+    driver.kill()
+    driver.join()
+    workers = [int(f.read_text()) for f in began]
+    wait_until(lambda: not any(running(pid) for pid in workers), 20)
 
 
 def test_without_tasks_nothing_is_started():

@@ -1,6 +1,5 @@
 """The local executor: spawned worker processes, each fed by a thread of the driver."""
 
-import ctypes
 import math
 import multiprocessing
 import os
@@ -12,17 +11,17 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any
 
 from simgen.dataset import ShardRange
 from simgen.execute.driver import FrameCount, WorkerLost
+from simgen.execute.lifetime import die_with_driver, exit_with_driver
 from simgen.execute.worker import ONE_THREAD, Job, Worker
 
 _STOP_S = 5
-_DEATH_SIGNAL = 1
 
 
 def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -185,8 +184,8 @@ def _serve(job: Job, tasks: Connection, stop: Connection) -> None:
     os.environ.update(ONE_THREAD)
     # Ctrl-C reaches the whole group; the driver alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_driver()
-    threading.Thread(target=_exit_with_driver, args=(stop,), daemon=True).start()
+    die_with_driver()
+    exit_with_driver(stop)
     worker: Worker | None = None
     while True:
         try:
@@ -234,21 +233,3 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _die_with_driver() -> None:
-    """Have the kernel kill this process with its driver, even inside a driver's long call."""
-    try:
-        libc = ctypes.CDLL(None)
-        libc.prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-    except (OSError, AttributeError):
-        return
-
-
-def _exit_with_driver(stop: Connection) -> None:
-    # Either end closes when the driver asks for it or is gone, however it died.
-    from multiprocessing import parent_process
-
-    parent = parent_process()
-    wait([stop] if parent is None else [stop, parent.sentinel])
-    os._exit(1)

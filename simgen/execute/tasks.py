@@ -16,6 +16,7 @@ from typing import Any
 from simgen import errors
 from simgen.config.executor import ExecutorConfig, RayConfig, SlurmConfig
 from simgen.errors import RenderError, SimgenError
+from simgen.execute.lifetime import exit_with_driver
 from simgen.execute.on_slurm import slurm_executor, still_running
 from simgen.execute.ray_cluster import Membership
 
@@ -57,7 +58,9 @@ def _here(
     workers: int,
 ) -> list[Any]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max(1, min(workers, len(tasks))), mp_context=context) as pool:
+    with ProcessPoolExecutor(
+        max(1, min(workers, len(tasks))), mp_context=context, initializer=exit_with_driver
+    ) as pool:
         futures = [pool.submit(function, *task) for task in tasks]
         try:
             return [future.result() for future in futures]
