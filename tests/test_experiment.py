@@ -113,6 +113,14 @@ def test_an_experiment_reports_resumes_and_matches_pycocotools(folders: Path, ca
     again = folders / "out" / "report.json", folders / "out" / "report.html"
     assert (again[0].read_bytes(), again[1].read_text()) == said
 
+    # Workers that detect side by side find the same.
+    for file in (folders / "out" / "runs").rglob("predictions-*"):
+        file.unlink()
+    assert experiment.run([*arguments, "workers=2"], None) == 0
+    side_by_side = json.loads((folders / "out" / "report.json").read_text())
+    assert side_by_side["evaluation"] == report["evaluation"]
+    assert side_by_side["own_best"] == report["own_best"]
+
 
 def _same_as_pycocotools(folders: Path, report: dict) -> None:
     """Score the saved detections with pycocotools on the photographs that were judged."""

@@ -101,6 +101,7 @@ def test_a_mistake_in_an_arm_names_its_key(arm, message: str) -> None:
     [
         ([0.999, 0.001], {}, r"arms\.x\.stages\[1\]\.share: 0\.001 of 100 batches is none"),
         ([0.5, 0.5], {"freeze": "none"}, r"arms\.x\.stages\[0\]\.freeze: none, but train\.freeze"),
+        ([1.0], {"freeze": "early"}, r"arms\.x\.stages\[0\]\.freeze: early, but train\.freeze"),
     ],
 )
 def test_a_stage_that_cannot_be_is_refused(stages, config, message: str) -> None:
@@ -239,6 +240,17 @@ def test_only_arms_with_a_choice_of_parts_have_draws() -> None:
     assert len(set(runs)) == 10
     everywhere = _experiment("+arms.real.mix={real: 1.0}", "real.parts_per_kind=2", "draws=[0,1]")
     assert [j.parts_per_kind() for j in everywhere.jobs()] == [2, 2]
+
+
+def test_paired_draws_and_seeds_go_together() -> None:
+    arms = ("+arms.real.mix={real: 1.0}", "+arms.real_1={mix: {real: 1.0}, parts_per_kind: 1}")
+    config = _experiment(*arms, "seeds=[4,5,6]", "draws=[0,1,2]", "paired=true")
+    assert [(j.arm, j.draw, j.seed) for j in config.jobs()] == [
+        *(("real", 0, s) for s in (4, 5, 6)),
+        *(("real_1", d, s) for d, s in ((0, 4), (1, 5), (2, 6))),
+    ]
+    with pytest.raises(ConfigError, match="paired: 2 seeds and 1 draws; give as many of each"):
+        _experiment(*arms, "seeds=[4,5]", "paired=true")
 
 
 @pytest.mark.parametrize("name", ["magnetic_tile", "ball_screw"])

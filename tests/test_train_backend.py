@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -237,3 +238,29 @@ def test_the_backbone_is_frozen_and_the_seed_decides_the_rest(tmp_path: Path) ->
     assert all(torch.equal(one[k], two[k]) for k in one)
     assert not all(torch.equal(one[k], three[k]) for k in one)
     assert not all(torch.equal(one[k], fresh.state()[k]) for k in one)
+
+
+def test_the_early_layers_stay_as_they_were_and_the_late_ones_train(tmp_path: Path) -> None:
+    _need_extra()
+    import torch
+
+    from simgen.train.yolo import YoloTrainer
+
+    train, _ = _sources(tmp_path)
+    config, trained, _ = _train(train, passes=24, freeze="early")
+    fresh = YoloTrainer().build(config, train.kinds, seed=0)
+    before, after = (d.model.model[0].m.state_dict() for d in (fresh, trained))
+    moved = {int(k.split(".")[0]) for k, v in after.items() if not torch.equal(v, before[k])}
+    assert moved == set(range(7, 1 + max(int(k.split(".")[0]) for k in after)))
+
+    trained.save(tmp_path / "early.pt")
+    again = YoloTrainer().build(config, train.kinds, seed=1)
+    again.load(tmp_path / "early.pt")
+    pixels = train.images[0].pixels
+    for a, b in zip(trained.predict(pixels), again.predict(pixels), strict=True):
+        np.testing.assert_array_equal(a, b)
+    # Its file fits no detector that trained more of the backbone, or less.
+    for other in ("none", "backbone"):
+        wrong = YoloTrainer().build(replace(config, freeze=other), train.kinds, seed=1)
+        with pytest.raises(DatasetError, match="train again"):
+            wrong.load(tmp_path / "early.pt")

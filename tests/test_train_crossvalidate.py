@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import operator
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,11 @@ def test_choices_are_compared_on_folds_of_parts_without_the_holdout(folders: Pat
     assert stamps == [
         Path(f, "run.json").stat().st_mtime_ns for e in again["entries"] for f in e["runs"]
     ]
+
+    # All folds and choices side by side: the same figures.
+    shutil.rmtree(folders / "out" / "crossvalidation")
+    assert crossvalidate.run([*arguments, "workers=2"], None) == 0
+    assert json.loads((folders / "out" / "crossvalidation.json").read_text()) == result
 
 
 @pytest.mark.parametrize(

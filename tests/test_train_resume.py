@@ -177,6 +177,16 @@ def test_a_run_starts_from_a_file_and_from_scratch(folders: Path) -> None:
     # A backbone that trained is what the next run starts from, frozen or not.
     file = run_of(folders, "third") / "weights.pt"
     assert train.run(overrides(folders, "fourth", *more, f"train.weights={file}"), None) == 0
+    # So is one of which a part trained; the rest is ImageNet's, which its file does not repeat.
+    assert train.run(overrides(folders, "fifth", *more, "train.freeze=early"), None) == 0
+    file = run_of(folders, "fifth") / "weights.pt"
+    kept = torch.load(file, weights_only=True)["backbone"]
+    assert min(int(name.split(".")[2]) for name in kept) == 7
+    assert train.run(overrides(folders, "sixth", *more, f"train.weights={file}"), None) == 0
+    held = torch.load(run_of(folders, "sixth") / "weights.pt", weights_only=True)["backbone"]
+    later = "0.m.14.conv.0.0.weight"
+    assert not torch.equal(kept[later], saved["backbone"][later])
+    assert held[later].shape == kept[later].shape
 
 
 def test_ultralytics_own_checkpoints_are_read_as_data(folders: Path) -> None:

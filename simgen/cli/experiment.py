@@ -36,9 +36,9 @@ from simgen.evaluate.guard import (
 )
 from simgen.evaluate.holdout import load_for_evaluation, readings_before
 from simgen.evaluate.judge import judge
-from simgen.evaluate.real import detect
+from simgen.evaluate.real import detect, detect_ahead
 from simgen.evaluate.slices import ALL, Slice, make_slices
-from simgen.evaluate.training import load_material, train_all
+from simgen.evaluate.training import in_this_process, load_material, threads_of, train_all
 from simgen.report.answer import answer
 from simgen.train.config import REAL, Checkpoint
 from simgen.train.extras import require_yolo
@@ -87,6 +87,14 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         cleared[split] = clear(source, found_there, settings.contamination)
         leaks += found_there
     val, photographs = cleared["val"], cleared[settings.split]
+    if not in_this_process(config):
+        detect_ahead(
+            runs,
+            {"val": val, settings.split: photographs},
+            config.executor,
+            workers=config.workers,
+            threads=threads_of(config),
+        )
     found = _found(runs, val, photographs, settings, "equal_passes")
     judged = judge(photographs.images, found, classes, settings, config.control_of())
     own_best = None

@@ -115,6 +115,8 @@ class ExperimentConfig:
         controls: Arms that are compared with another one: that with the same real parts.
         seeds: Each arm is trained once with each.
         draws: Arms that train on some real parts, once with each choice of them and each seed.
+        paired: Those arms are trained on the nth draw with the nth seed alone: as many runs as
+            the other arms have, and both kinds of luck among them.
         only: Arms to train and judge; empty: all.
         size, sizes: For interpolation in an experiment's own keys.
         executor, workers: Where runs are trained; `workers` at once on this machine.
@@ -132,6 +134,7 @@ class ExperimentConfig:
     controls: dict[str, str] = field(default_factory=dict)
     seeds: tuple[int, ...] = bounded((0,), low=0)
     draws: tuple[int, ...] = bounded((0,), low=0)
+    paired: bool = False
     only: tuple[str, ...] = ()
     size: str = ""
     sizes: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -156,6 +159,10 @@ class ExperimentConfig:
                 raise ConfigError(
                     f"{name}: {list(numbers)} is empty or repeats one; list different {name}"
                 )
+        if self.paired and len(self.draws) != len(self.seeds):
+            raise ConfigError(
+                f"paired: {len(self.seeds)} seeds and {len(self.draws)} draws; give as many of each"
+            )
         for arm in self.only:
             if arm not in self.arms:
                 raise ConfigError(f"only: no arm named {arm!r}{suggest(arm, self.arms)}")
@@ -201,6 +208,10 @@ class ExperimentConfig:
         jobs = []
         for arm in self.arms:
             chosen = self.job(arm, self.seeds[0]).parts_per_kind() is not None
-            draws = self.draws if chosen else self.draws[:1]
-            jobs += [self.job(arm, seed, draw) for draw in draws for seed in self.seeds]
+            if chosen and self.paired:
+                pairs = list(zip(self.draws, self.seeds, strict=True))
+            else:
+                draws = self.draws if chosen else self.draws[:1]
+                pairs = [(draw, seed) for draw in draws for seed in self.seeds]
+            jobs += [self.job(arm, seed, draw) for draw, seed in pairs]
         return jobs

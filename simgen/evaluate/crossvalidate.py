@@ -11,7 +11,7 @@ import numpy as np
 from simgen.config import bounded, suggest
 from simgen.errors import ConfigError
 from simgen.evaluate.config import ExperimentConfig
-from simgen.evaluate.training import Fold, load_material, train_all
+from simgen.evaluate.training import Fold, load_material, train_each
 from simgen.train.run import Run
 
 AS_IS = "as_is"
@@ -57,11 +57,10 @@ def crossvalidate(configs: Mapping[str, ExperimentConfig], cv: CvConfig) -> dict
     Raises:
         ConfigError: An arm does not exist, or there is no validation curve to read figures from.
     """
-    results: dict[tuple[str, str], _Result] = {}
+    plans: dict[tuple[str, int], tuple[ExperimentConfig, Fold]] = {}
     for choice, config in configs.items():
         _check(config, cv)
         for number in range(cv.folds):
-            fold = Fold(number=number, count=cv.folds, seed=cv.seed)
             here = replace(
                 config,
                 arms={a: config.arms[a] for a in cv.arms},
@@ -70,10 +69,16 @@ def crossvalidate(configs: Mapping[str, ExperimentConfig], cv: CvConfig) -> dict
                 only=(),
                 out=str(Path(config.out) / "crossvalidation" / f"fold{number}of{cv.folds}"),
             )
-            for run in train_all(here, load_material(here, cv.arms, fold), fold):
-                entry = results.setdefault((choice, run.arm), _Result())
-                entry.folds.append(number)
-                entry.runs.append(run)
+            plans[choice, number] = here, Fold(number=number, count=cv.folds, seed=cv.seed)
+    trained = train_each(
+        list(plans.values()), lambda config, fold: load_material(config, cv.arms, fold)
+    )
+    results: dict[tuple[str, str], _Result] = {}
+    for (choice, number), runs in zip(plans, trained, strict=True):
+        for run in runs:
+            entry = results.setdefault((choice, run.arm), _Result())
+            entry.folds.append(number)
+            entry.runs.append(run)
     first = next(iter(configs))
     entries = [
         _entry(choice, arm, result, results[first, arm], cv)

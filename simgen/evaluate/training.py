@@ -1,8 +1,9 @@
 """All runs of an experiment: figures while they train, and where they are trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,18 +84,49 @@ def train_all(config: ExperimentConfig, material: Material, fold: Fold | None = 
         material: Of all its arms.
         fold: That the material is of.
     """
-    jobs, sources, validation = config.jobs(), material.sources, material.validation
+    return train_each([(config, fold)], lambda _config, _fold: material)[0]
+
+
+def train_each(
+    plans: Sequence[tuple[ExperimentConfig, Fold | None]],
+    material_of: Callable[[ExperimentConfig, Fold | None], Material],
+) -> list[list[Run]]:
+    """Return every run of several experiments, those that are missing trained side by side.
+
+    Args:
+        plans: Each experiment and the fold that it does without; all are trained where the first
+            one says.
+        material_of: Gives what a plan trains on; asked once a plan, and not kept.
+    """
+    where, workers = plans[0][0].executor, plans[0][0].workers
+    here, threads = in_this_process(plans[0][0]), threads_of(plans[0][0])
+    done: list[list[Run | None]] = []
+    tasks: list[tuple[Any, ...]] = []
+    for config, fold in plans:
+        material = material_of(config, fold)
+        sources, validation = material.sources, material.validation
+        find = train_run if here else finished_run
+        done.append([find(job, sources, validation) for job in config.jobs()])
+        tasks += [
+            (config, job.arm, job.seed, job.draw, fold, threads)
+            for job, run in zip(config.jobs(), done[-1], strict=True)
+            if run is None
+        ]
+    trained = iter(run_tasks(_train_there, tasks, where, workers=workers))
+    return [[run or _found(next(trained)) for run in runs] for runs in done]
+
+
+def in_this_process(config: ExperimentConfig) -> bool:
+    """Return whether runs are trained one after the other, by no workers."""
+    return config.executor.name == "local" and config.workers == 1
+
+
+def threads_of(config: ExperimentConfig) -> int:
+    """Return the threads of each of an experiment's workers."""
     where = config.executor
-    if where.name == "local" and config.workers == 1:
-        return [train_run(job, sources, validation) for job in jobs]
-    runs = [finished_run(job, sources, validation) for job in jobs]
-    missing = [job for job, run in zip(jobs, runs, strict=True) if run is None]
     # Not what a worker sees: that is often the whole machine.
     cores = count_cores() / config.workers if where.name == "local" else where.cpus
-    threads = max(1, int(cores))
-    tasks = [(config, job.arm, job.seed, job.draw, fold, threads) for job in missing]
-    trained = iter(run_tasks(_train_there, tasks, where, workers=config.workers))
-    return [run or _found(next(trained)) for run in runs]
+    return max(1, int(cores))
 
 
 def validation_on_val(config: ExperimentConfig, classes: Sequence[str]) -> Validation | None:

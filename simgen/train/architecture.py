@@ -6,6 +6,8 @@ from simgen.train.config import TrainConfig
 
 # Layers of each model that are its backbone; what follows but the last is the neck.
 BACKBONE_LAYERS = {"mobilenet": 1, "yolo11n": 11}
+# Of the backbone, how many go before its first map of stride 16; MobileNetV2 is one layer of many.
+_EARLY = {"mobilenet": 7, "yolo11n": 5}
 
 
 def make_model(config: TrainConfig, num_classes: int) -> Any:
@@ -18,6 +20,16 @@ def make_model(config: TrainConfig, num_classes: int) -> Any:
         name = "yolo11n-seg.yaml" if segments else "yolo11n.yaml"
         return kind(name, ch=3, nc=num_classes, verbose=False)
     return kind(_description(config, num_classes), ch=3, verbose=False)
+
+
+def frozen_for_good(model: Any, config: TrainConfig) -> list[Any]:
+    """Return the modules of an Ultralytics model that never train with this recipe."""
+    if config.freeze == "none":
+        return []
+    if config.freeze == "early":
+        inside = model.model[0].m if config.model == "mobilenet" else model.model
+        return list(inside[: _EARLY[config.model]])
+    return list(model.model[: BACKBONE_LAYERS[config.model]])
 
 
 def fold_norms(module: Any) -> None:

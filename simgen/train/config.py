@@ -11,8 +11,9 @@ from simgen.train.rendered import RenderedConfig
 
 REAL = "real"
 
-# What does not train: nothing, the backbone, or all but the head.
-Frozen = Literal["none", "backbone", "neck"]
+# What does not train, ever more: nothing, the backbone's layers to stride 8, the backbone, or all
+# but the head.
+Frozen = Literal["none", "early", "backbone", "neck"]
 # The two sets of weights of a run: after all passes, and where its validation curve was highest.
 Checkpoint = Literal["equal_passes", "own_best"]
 

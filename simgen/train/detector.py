@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from simgen.errors import AssetError, DatasetError
-from simgen.train.architecture import BACKBONE_LAYERS, fold_norms, make_model
+from simgen.train.architecture import BACKBONE_LAYERS, fold_norms, frozen_for_good, make_model
 from simgen.train.config import Frozen, TrainConfig
 from simgen.train.crops import MEAN, STD, normalised
 from simgen.train.start import IMAGENET, put_start, read_weights
@@ -55,35 +55,40 @@ class Detector:
             model = make_model(config, len(classes))
         if start or config.weights == IMAGENET:
             put_start(model, config, self.classes, self._layers)
-        never = config.freeze != "none"
-        # Folded, a backbone that never trains costs half as much.
-        self._folded = never and config.model == "mobilenet"
-        self._own_backbone = not (self._folded and config.weights == IMAGENET)
-        if never:
-            model.model[: self._layers].eval().requires_grad_(False)
+        self._never = frozen_for_good(model, config)
+        # Folded, what never trains costs half as much.
+        self._folded = bool(self._never) and config.model == "mobilenet"
+        for module in self._never:
+            module.eval().requires_grad_(False)
         if self._folded:
-            fold_norms(model.model[0])
+            fold_norms(torch.nn.Sequential(*self._never))
+        # What is ImageNet's, known by its hash, need not be kept.
+        self._known = self._folded and config.weights == IMAGENET
         # Twice as quick as the default layout on a CPU, the depthwise layers above all.
         self.model: Any = model.to(self.device, memory_format=torch.channels_last)
-        self.trained: Any = self.model.model[self._layers :] if never else self.model.model
+        whole = config.freeze in ("none", "early")
+        self.trained: Any = self.model.model if whole else self.model.model[self._layers :]
         self._frozen = 0
         self.freeze(config.freeze)
 
     def freeze(self, what: Frozen) -> None:
         """Choose what does not train, from now on; BatchNorm keeps its statistics there."""
         layers = self.model.model
-        self._frozen = {"none": 0, "backbone": self._layers, "neck": len(layers) - 1}[what]
+        whole = {"backbone": self._layers, "neck": len(layers) - 1}
+        self._frozen = whole.get(what, 0)
         for number, layer in enumerate(layers):
             if layer in self.trained:
                 layer.requires_grad_(number >= self._frozen)
+        for module in self._never:
+            module.requires_grad_(False)
         # Fixed by Ultralytics: the weights that turn a distribution into a distance.
         layers[-1].dfl.requires_grad_(False)
 
     def training(self, active: bool) -> None:
         """Switch what trains between training and prediction; the rest stays as it is."""
         self.model.train(active)
-        if self._frozen:
-            self.model.model[: self._frozen].eval()
+        for module in (*self._never, *self.model.model[: self._frozen]):
+            module.eval()
 
     def backbone_parameters(self) -> set[int]:
         """Return the ids of the backbone's parameters."""
@@ -169,15 +174,15 @@ class Detector:
         return boxes, rows[:, 4], rows[:, 5].astype(np.int64), drawn
 
     def save(self, file: Path) -> None:
-        """Write the weights; ImageNet's frozen backbone is known by its hash."""
+        """Write the weights; what is frozen of ImageNet's backbone is known by its hash."""
         import torch
 
         layers = self.model.model
         content: dict[str, Any] = {
             "classes": list(self.classes),
-            "folded": self._folded and self._own_backbone,
+            "folded": self._folded and not self._known,
             "head": _copy(layers[self._layers :]),
-            "backbone": _copy(layers[: self._layers]) if self._own_backbone else None,
+            "backbone": self._kept_of_backbone() or None,
         }
         part = file.with_suffix(".part")
         torch.save(content, part)
@@ -194,12 +199,24 @@ class Detector:
             if tuple(saved["classes"]) != self.classes:
                 raise DatasetError(f"{file}: detects {saved['classes']}, not {list(self.classes)}")
             self.model.model[self._layers :].load_state_dict(saved["head"])
-            if saved.get("backbone"):
-                self.model.model[: self._layers].load_state_dict(saved["backbone"])
+            kept = saved.get("backbone") or {}
+            if kept.keys() != self._kept_of_backbone().keys():
+                raise KeyError("backbone")
+            backbone = self.model.model[: self._layers]
+            backbone.load_state_dict({**backbone.state_dict(), **kept})
         except (AssetError, RuntimeError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"{file}: cannot be loaded ({type(error).__name__}); train again"
             ) from None
+
+    def _kept_of_backbone(self) -> dict[str, Any]:
+        """Return a copy of the backbone's values, less those that are ImageNet's and frozen."""
+        layers = self.model.model[: self._layers]
+        known: set[int] = set()
+        if self._known:
+            known = {v.data_ptr() for m in self._never for v in m.state_dict().values()}
+        values = {k: v for k, v in layers.state_dict().items() if v.data_ptr() not in known}
+        return {k: v.detach().cpu().clone() for k, v in values.items()}
 
 
 def _copy(layers: Any) -> dict[str, Any]:

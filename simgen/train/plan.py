@@ -3,11 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from simgen.errors import ConfigError
 from simgen.train.config import ArmConfig, Frozen, TrainConfig
 from simgen.train.mix import Draw, quotas
+
+FROZEN = get_args(Frozen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +47,10 @@ def make_plan(arm: ArmConfig, config: TrainConfig, name: str) -> tuple[Stage, ..
         if stop == first:
             raise ConfigError(f"{key}.share: {stage.share:g} of {steps} batches is none; raise it")
         freeze = stage.freeze or config.freeze
-        if config.freeze != "none" and freeze == "none":
-            raise ConfigError(f"{key}.freeze: none, but train.freeze={config.freeze}; lower that")
+        if FROZEN.index(freeze) < FROZEN.index(config.freeze):
+            raise ConfigError(
+                f"{key}.freeze: {freeze}, but train.freeze={config.freeze}; lower that"
+            )
         quota = quotas(stage.mix, config.batch, f"{key}.mix")
         stages.append(Stage(first=first, stop=stop, quota=quota, freeze=freeze, rate=stage.rate))
         first = stop

@@ -116,8 +116,9 @@ def _put_run(
         raise ValueError(f"it detects {saved['classes']}, not {list(classes)}")
     if saved.get("folded"):
         raise ValueError("its frozen backbone was neither ImageNet's nor trained")
-    if saved.get("backbone"):
-        model.model[:layers].load_state_dict(saved["backbone"])
-    else:
+    backbone, kept = model.model[:layers], saved.get("backbone") or {}
+    if not kept.keys() >= backbone.state_dict().keys():
+        # What a run did not train of ImageNet's it does not keep.
         _put_backbone(model, read_weights(mobilenet_weights()))
+    backbone.load_state_dict({**backbone.state_dict(), **kept})
     model.model[layers:].load_state_dict(saved["head"])

@@ -67,7 +67,7 @@ class YoloTrainer:
         import torch
 
         # Before anything is on a GPU, which reads its settings once.
-        _prepare(config.threads)
+        set_threads(config.threads)
         detector = self.build(config, classes, seed)
         steps = stages[-1].stop
         optimizer = torch.optim.AdamW(_groups(detector, config), lr=config.learning_rate)
@@ -242,7 +242,7 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _prepare(threads: int) -> None:
+def set_threads(threads: int) -> None:
     """Set torch's threads and, on a GPU, sums in a fixed order: the same inputs, the same run."""
     import torch
 
