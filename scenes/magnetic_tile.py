@@ -62,6 +62,12 @@ class TileRanges:
     thickness_mm: Distribution = bounded(above=0)
     bevel_mm: Distribution = bounded(above=0)
     bevel_flat: Distribution = bounded(low=0, high=1)
+    end_chamfer_mm: Distribution = bounded(low=0)
+    hollow_mm: Distribution = bounded(low=0)
+    nick_share: float = bounded(low=0, high=1)
+    nick_mm: Distribution = bounded(low=0)
+    nick_length_mm: Distribution = bounded(above=0)
+    nick_inset_mm: Distribution = bounded(low=0)
     texel_mm: float = bounded(above=0)
     tone: Distribution = bounded(above=0, high=1)
     metalness: Distribution = bounded(low=0, high=1)
@@ -191,10 +197,25 @@ def sample_shape(rng: np.random.Generator, ranges: TileRanges) -> ShapeSpec:
             "thickness": thickness,
             "bevel": min(ranges.bevel_mm.sample(rng), width / 8, highest),
             "bevel_flat": flat,
-            "end_chamfer": float(rng.uniform(0.1, 0.4)),
+            "end_chamfer": ranges.end_chamfer_mm.sample(rng),
+            **_worn_ends(rng, ranges),
         },
         texel_mm=ranges.texel_mm,
     )
+
+
+def _worn_ends(rng: np.random.Generator, ranges: TileRanges) -> dict[str, float]:
+    """Draw how the ends are hollowed and their corners worn, which is no defect."""
+    sizes = {
+        "nick_length": ranges.nick_length_mm.sample(rng),
+        "nick_inset": ranges.nick_inset_mm.sample(rng),
+    }
+    for end in ("low", "high"):
+        sizes[f"hollow_{end}"] = ranges.hollow_mm.sample(rng)
+        for corner in ("left", "right"):
+            depth = ranges.nick_mm.sample(rng)
+            sizes[f"nick_{end}_{corner}"] = depth if rng.uniform() < ranges.nick_share else 0.0
+    return sizes
 
 
 def sample_finish(rng: np.random.Generator, ranges: TileRanges) -> FinishSpec:

@@ -25,6 +25,7 @@ FLANGE = {
 }
 BRACKET = {"leg_a": 60.0, "leg_b": 45.0, "width": 40.0, "thickness": 3.0, "bend": 3.0}
 TILE = {"radius": 40.0, "width": 30.0, "length": 40.0, "thickness": 5.0}
+WORN = {"hollow_low": 0.5, "hollow_high": 0.7, "nick_low_left": 1.2, "nick_high_right": 0.8}
 TRAY = {"length": 300.0, "width": 200.0, "height": 40.0, "wall": 3.0, "floor": 2.0}
 GEAR = {"module": 2.0, "teeth": 24.0, "width": 12.0, "bore": 14.0}
 RECESSED = {"recess": 3.0, "holes": 4.0, "hole": 4.0, "keyway": 4.0, "tooth_chamfer": 0.3}
@@ -53,6 +54,8 @@ EVERY = [
     ("arc_tile", TILE | {"bevel": 3.0, "bevel_flat": 0.6}),
     ("arc_tile", TILE | {"bevel": 3.0, "bevel_flat": 1.0}),
     ("arc_tile", TILE | {"bevel": 0.0, "end_chamfer": 0.0}),
+    ("arc_tile", TILE | WORN | {"bevel": 3.0, "bevel_flat": 0.9, "nick_inset": 0.5}),
+    ("arc_tile", TILE | WORN | {"bevel": 0.0}),
     ("tray", TRAY),
     ("tray", TRAY | {"corner": 10.0}),
     ("bench", {"length": 600.0, "width": 400.0, "thickness": 20.0}),
@@ -178,6 +181,16 @@ def test_a_volume_is_the_analytic_one(kind, size, volume):
     assert as_solid(mesh_of(kind, size)).volume == pytest.approx(volume, rel=0.01)
 
 
+def test_worn_ends_of_an_arc_tile_stand_back_by_what_was_asked_for():
+    p = mesh_of("arc_tile", TILE | WORN).vertices_mm
+    middle, left, right = (
+        p[np.isclose(p[:, 0], x, atol=0.3), 1] for x in (0, p[:, 0].min(), p[:, 0].max())
+    )
+    expected = [(-19.5, 19.3), (-18.8, 20.0), (-20.0, 19.2)]
+    for y, (low, high) in zip((middle, left, right), expected, strict=True):
+        assert (y.min(), y.max()) == pytest.approx((low, high), abs=0.02)
+
+
 def test_the_arc_tile_stands_as_its_docstring_says():
     mesh = mesh_of("arc_tile", TILE)
     low, high = mesh.vertices_mm.min(axis=0), mesh.vertices_mm.max(axis=0)
@@ -241,6 +254,8 @@ def test_equal_specs_share_one_mesh_that_cannot_be_changed():
         ("bracket", BRACKET | {"leg_a": 5.0}, "legs must be longer than"),
         ("arc_tile", TILE | {"width": 70.0}, "width 70 must stay below"),
         ("arc_tile", TILE | {"bevel_flat": 1.5}, "bevel_flat 1.5 must be between 0 and 1"),
+        ("arc_tile", TILE | {"hollow_low": 4.0, "nick_low_left": 2.0}, "of 6 together are above"),
+        ("arc_tile", TILE | {"nick_length": 0.0}, "nick_length 0 must be above 0"),
         ("cable", CABLE | {"bend": 4.0}, "bend 4 must be at least twice"),
     ],
 )

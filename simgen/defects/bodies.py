@@ -32,7 +32,7 @@ class Look:
         ripple: Slope of the arcs that a conchoidal fracture leaves; 0 for none.
         ripple_mm: Their spacing at `ripple_origin_mm`, where the crack began; it grows
             away from there.
-        lip: How much brighter the crushed edge of a fracture is.
+        lip: How much brighter the crushed edge of a fracture is; below 0: darker.
         lip_mm: Its width.
     """
 

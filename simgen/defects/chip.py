@@ -30,7 +30,8 @@ class Ranges:
 
     `inset_mm` is how far from the edge the middle lies: 0 breaks the edge itself, and a
     narrow body with an inset leaves a slit. `facets` is how many flats the fracture has,
-    `lumps` how uneven it is, `ripple` the slope of its arcs, `lip` how bright its edge.
+    `lumps` how uneven it is, `ripple` the slope of its arcs, `lip` how much brighter its
+    edge is (below 0: darker), `pointed` how sharp its two ends are, from round to wedges.
     """
 
     length_mm: Distribution = bounded(LogUniform(2.0, 9.0), above=0)
@@ -43,7 +44,8 @@ class Ranges:
     tone: Distribution = bounded(LogUniform(0.1, 0.5), above=0, high=1)
     metalness: Distribution = bounded(Uniform(0.0, 0.4), low=0, high=1)
     ripple: Distribution = bounded(Uniform(0.0, 0.25), low=0, high=1)
-    lip: Distribution = bounded(Uniform(0.1, 0.9), low=0, high=4)
+    lip: Distribution = bounded(Uniform(0.1, 0.9), low=-1, high=4)
+    pointed: Distribution = bounded(Constant(0.0), low=0, high=1)
 
 
 def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
@@ -76,6 +78,7 @@ def sample(rng: np.random.Generator, ranges: Ranges, site: Site) -> DefectSpec:
             "grain": float(rng.uniform(0.15, 0.5)),
             "ripple": ranges.ripple.sample(rng),
             "lip": ranges.lip.sample(rng),
+            "pointed": ranges.pointed.sample(rng),
             "tilt_deg": float(rng.uniform(-20, 20)),
         },
         missing_material=True,
@@ -119,7 +122,8 @@ def _radius(defect: DefectSpec, directions: np.ndarray) -> np.ndarray:
     level[np.abs(level).max(axis=1) < 1e-6, 0] = 1
     level /= np.linalg.norm(level, axis=1, keepdims=True)
     # Flattened from a ball toward a wedge, as fractures are: little curvature, sharp ends.
-    radius = 1 / (np.abs(level) ** 1.9).sum(axis=1) ** (1 / 1.9)
+    power = 1.9 - 0.8 * values.get("pointed", 0.0)
+    radius = 1 / (np.abs(level) ** power).sum(axis=1) ** (1 / power)
     rng = generator(defect.seed, "facets")
     for _ in range(round(values.get("facets", 0.0))):
         flat = rng.normal(size=3) * (1.0, 1.0, 0.9)
