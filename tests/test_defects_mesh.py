@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -235,6 +236,22 @@ def test_dents_and_a_break_share_a_part(renderer: FrameRenderer) -> None:
     assert [a.category for a in found] == ["dent", "break", "dent"]
     assert not (found[0].mask & found[1].mask).any() and not (found[1].mask & found[2].mask).any()
     assert found[0].mask.sum() == pytest.approx(found[2].mask.sum(), rel=0.02)
+
+
+def test_a_pointed_break_is_as_long_and_wide_and_narrower_toward_its_ends() -> None:
+    spec = a_break((0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (1.0, 0.0, 0.0))
+    spec = replace(spec, values={**spec.values, "lumps": 0.0, "facets": 0.0, "tilt_deg": 0.0})
+    widths = []
+    for pointed in (0.0, 1.0):
+        values = {**spec.values, "pointed": pointed}
+        body = kind_module("break").body(replace(spec, values=values), build_mesh(plate().shape))
+        p = body.vertices_mm
+        half = spec.size_mm["length"] / 2
+        assert p[:, 0].max() == pytest.approx(half, rel=0.02)
+        assert p[:, 1].max() == pytest.approx(spec.size_mm["width"], rel=0.02)
+        near_end = np.abs(p[:, 0] / half - 0.7) < 0.05
+        widths.append(p[near_end, 1].max())
+    assert widths[1] < 0.6 * widths[0]
 
 
 def a_break(anchor, normal, tangent) -> DefectSpec:
