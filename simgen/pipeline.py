@@ -31,6 +31,7 @@ from simgen.render.renderer import Renderer
 from simgen.sampling import FrameIndex, Streams
 from simgen.scene.family import SceneFamily, load_family, parse_ranges
 from simgen.scene.spec import ObjectSpec, SceneSpec, SensorSpec
+from simgen.sensor import blur_reach_px, defocused
 
 
 def scene_check(config: RenderConfig) -> RenderConfig:
@@ -204,7 +205,12 @@ def render_view(
             twin = linear.copy() if twin is linear else twin
             twin[part.slices] = drawn.colour(clean=True, window=part)
             window = window.union(part)
-        window = window if window.empty else window.grown(RING_PX, width, height)
+        camera = scene.camera
+        if not window.empty:
+            twin = defocused(twin, masks.clean.depth_mm, camera)
+            reach = RING_PX + blur_reach_px(masks.seen.depth_mm, camera)
+            window = window.grown(reach, width, height)
+        linear = defocused(linear, masks.seen.depth_mm, camera)
         twin, owner = twin[window.slices], nearest_mask(masks, window)
         lap("twin")
     finally:

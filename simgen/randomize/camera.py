@@ -13,7 +13,11 @@ from simgen.scene.spec import CameraSpec, PoseSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraRanges:
-    """A camera that looks at where the parts came to rest; no lens distortion by default."""
+    """A camera that looks at where the parts came to rest.
+
+    By default without lens distortion, and a pinhole: an `aperture_mm` (focal length over
+    f-number) blurs what is nearer or farther than where it aims, plus `focus_off_mm`.
+    """
 
     distance_mm: Distribution = bounded(above=100, high=15_000)
     elevation_deg: Distribution = bounded(low=5, high=90)
@@ -25,6 +29,8 @@ class CameraRanges:
     k3: Distribution = bounded(Constant(0.0), low=-0.5, high=0.5)
     p1: Distribution = bounded(Constant(0.0), low=-0.1, high=0.1)
     p2: Distribution = bounded(Constant(0.0), low=-0.1, high=0.1)
+    aperture_mm: Distribution = bounded(Constant(0.0), low=0, high=200)
+    focus_off_mm: Distribution = bounded(Constant(0.0))
 
 
 def sample_camera(
@@ -49,7 +55,13 @@ def sample_camera(
     focal = float(max(image.width, image.height) / 2 / np.tan(half))
     lens = (ranges.k1, ranges.k2, ranges.p1, ranges.p2, ranges.k3)
     k1, k2, p1, p2, k3 = (float(d.sample(rng)) for d in lens)
-    return replace(centred(image, focal, eye, rotation), distortion=(k1, k2, p1, p2, k3))
+    return replace(
+        centred(image, focal, eye, rotation),
+        distortion=(k1, k2, p1, p2, k3),
+        aperture_mm=ranges.aperture_mm.sample(rng),
+        # No lens focuses on what nearly touches it.
+        focus_mm=float(max(distance + ranges.focus_off_mm.sample(rng), distance / 10)),
+    )
 
 
 def centred(image: ImageConfig, focal_px: float, eye_mm: Vec3, rotation: np.ndarray) -> CameraSpec:

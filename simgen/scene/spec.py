@@ -189,7 +189,11 @@ class EnvironmentSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraSpec:
-    """A pinhole camera with OpenCV axes, `K` and optional distortion (k1, k2, p1, p2, k3)."""
+    """A camera with OpenCV axes, `K` and optional distortion (k1, k2, p1, p2, k3).
+
+    `aperture_mm` is the diameter of the lens's opening, 0 a pinhole that shows all depths sharp;
+    `focus_mm` the depth that is sharp otherwise.
+    """
 
     width: int
     height: int
@@ -199,6 +203,8 @@ class CameraSpec:
     cy: float
     pose: PoseSpec
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    aperture_mm: float = 0.0
+    focus_mm: float = 1.0
 
     def matrix(self) -> np.ndarray:
         """Return `K`, shape (3, 3), float64."""
