@@ -138,6 +138,36 @@ def test_edges_are_smoother_with_supersampling_and_faces_are_unchanged() -> None
     np.testing.assert_array_equal(single[50:70, 50:70], smooth[50:70, 50:70])
 
 
+def scratched(shift_mm: float) -> SceneSpec:
+    """Return a plate with a scratch a quarter of a pixel wide, moved by less than a pixel."""
+    scratch = DefectSpec(
+        kind="scratch", anchor_mm=(shift_mm, 0.0, 3.0), normal=(0.0, 0.0, 1.0),
+        tangent=(0.3, 1.0, 0.0), size_mm={"length": 24.0, "width": 0.25, "depth": 0.1},
+        values={"brightness": 0.02, "burr": 0.0, "roughness": 0.5}, seed=1,
+        points=tuple((u, 0.0, 0.25) for u in np.linspace(-12.0, 12.0, 25)),
+    )  # fmt: skip
+    return lit((lamp(3000.0, np.pi),), dataclasses.replace(
+        scenes.plate(scratch, at=(0.0, 0.0, -3.0), texel_mm=0.05), finish=WHITE))  # fmt: skip
+
+
+@pytest.mark.parametrize("faces", [False, True])
+def test_a_scratch_thinner_than_a_pixel_neither_shimmers_nor_vanishes(faces: bool) -> None:
+    renderer = Raster(RendererConfig(allow_software=True, supersample_faces=faces))
+    try:
+        clean = colour(renderer, scratched(0.0).without_defects())[..., 0]
+        lost = []
+        for shift in np.linspace(0, 1, 9)[:-1]:
+            gone = (clean - colour(renderer, scratched(float(shift)))[..., 0]).clip(0)
+            lost.append(gone.sum())
+            # No gap along it: every row that it crosses is darker.
+            rows = gone.max(axis=1)
+            inner = np.flatnonzero(rows > 0.01)
+            assert (rows[inner.min() + 2 : inner.max() - 2] > 0.01).all()
+    finally:
+        renderer.close()
+    assert max(lost) / min(lost) < 1.15
+
+
 def test_blurring_a_panel_keeps_its_light() -> None:
     panel = PanelSpec(azimuth_deg=90, elevation_deg=10, width_deg=40, height_deg=30, radiance=5.0)
     layers = prefiltered(dataclasses.replace(BLACK, panels=(panel,)))

@@ -58,12 +58,14 @@ class PathtraceConfig:
 class RendererConfig:
     """Which renderer draws, and how; `auto` is raster, or pathtrace where OpenGL is missing.
 
-    `supersample`, samples a pixel side, and `shadow_map` are raster's.
+    `supersample`, samples a pixel side, `supersample_faces`, whether pixels that no edge crosses
+    get them, too, and `shadow_map` are raster's.
     """
 
     name: Literal["raster", "pathtrace", "pyrender", "auto"] = "raster"
     allow_software: bool = False
     supersample: int = bounded(2, low=1, high=4)
+    supersample_faces: bool = False
     shadow_map: int = bounded(768, low=128, high=8192)
     pathtrace: PathtraceConfig = field(default_factory=PathtraceConfig)
 

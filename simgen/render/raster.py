@@ -172,7 +172,12 @@ class RasterScene:
     def _colour(self, clean: bool, window: Window) -> np.ndarray:
         targets = self._targets
         samples = targets.samples
-        if samples > 1:
+        everywhere = samples > 1 and self._raster.config.supersample_faces
+        if everywhere:
+            targets.edges.use()
+            targets.edges.scissor = _box(window)
+            targets.edges.clear(1.0, 1.0, 1.0, 1.0)
+        elif samples > 1:
             # Edges are found from a pixel's neighbours: one more all round.
             camera = self._scene.camera
             around = window.grown(1, camera.width, camera.height)
@@ -180,7 +185,8 @@ class RasterScene:
                 self._draw_labels(self._gpu.instances, clean, around)
                 self._label_key = (clean, around)
             self._mark_edges(window)
-        self._shade(targets.single, clean, window, 1)
+        if not everywhere:
+            self._shade(targets.single, clean, window, 1)
         if samples > 1:
             self._shade(targets.multi, clean, window, samples)
         program = self._raster.programs["resolve"]
