@@ -1,8 +1,10 @@
 """Colour against what light does: units, falloff, shadows, and where a texture lands."""
 
 import dataclasses
+import gc
 from collections.abc import Iterator
 
+import moderngl
 import numpy as np
 import pytest
 
@@ -187,3 +189,30 @@ def test_a_shadow_goes_on_beyond_all_that_casts_one(raster: Raster) -> None:
     # The block's top is 23 mm high and the light falls by a half: 43 mm behind its middle.
     dark = (image < 0.3 * np.median(image)).any(axis=0)
     assert np.flatnonzero(dark).max() > 60 + 35
+
+
+def test_what_was_uploaded_serves_the_next_view_and_goes_with_its_part() -> None:
+    item = scenes.plate(at=(0.0, 0.0, -3.0))
+    spec = lit((lamp(3000.0, np.pi),), item)
+    other = dataclasses.replace(spec, camera=scenes.camera((60.0, -90.0, 150.0), size=120))
+    renderer = Raster(RendererConfig(allow_software=True))
+    try:
+        pairs = [build_surfaces(item)]
+        images, uploads = [], []
+        for view in (spec, other):
+            drawn = renderer.open(view, pairs)
+            images.append(drawn.colour())
+            (plate,) = drawn._gpu.instances[0].clean
+            uploads.append([plate.buffer, *plate.textures])
+            drawn.close()
+        assert all(a is b for a, b in zip(*uploads, strict=True))
+        np.testing.assert_array_equal(images[0], colour(renderer, spec))
+        assert not np.array_equal(*images)
+
+        kept = renderer.kept.textures(pairs[0].clean.maps)
+        del pairs
+        gc.collect()
+        renderer.open(spec, [build_surfaces(item)]).close()
+        assert all(isinstance(t.mglo, moderngl.InvalidObject) for t in kept)
+    finally:
+        renderer.close()

@@ -40,7 +40,7 @@ class Layers:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Maps:
     """Texture maps of one part, rows as in `geometry`.
 

@@ -14,6 +14,7 @@ from simgen.errors import RenderError
 from simgen.render.buffers import LabelBuffers, Window
 from simgen.render.context import describe, open_context, require_hardware
 from simgen.render.distortion import DistortedScene, DistortionMap
+from simgen.render.kept import KeptUploads
 from simgen.render.lighting import Lighting
 from simgen.render.programs import set_uniform, vertex_array
 from simgen.render.projection import (
@@ -59,6 +60,7 @@ class Raster:
             name: self.context.vertex_array(self.programs[name], [])
             for name in ("edges", "keep_edges", "resolve", "background")
         }
+        self.kept = KeptUploads(self.context)
         self._targets: dict[tuple[int, int], Targets] = {}
 
     def facts(self) -> dict[str, Any]:
@@ -95,6 +97,7 @@ class Raster:
     def close(self) -> None:
         """Release the context and all it holds."""
         with self.context:
+            self.kept.release()
             for targets in self._targets.values():
                 targets.release()
             for array in self.screen.values():
@@ -117,7 +120,7 @@ class RasterScene:
     def __init__(self, raster: Raster, scene: SceneSpec, pairs: list[SurfacePair]):
         self._raster = raster
         self._scene = scene
-        self._gpu = SceneOnGpu(raster.context, scene, pairs)
+        self._gpu = SceneOnGpu(raster.context, raster.kept, scene, pairs)
         self._lighting = Lighting(
             raster.context, raster.programs["depth"], scene, self._gpu.instances,
             raster.config.shadow_map,

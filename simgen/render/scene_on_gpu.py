@@ -7,7 +7,7 @@ import numpy as np
 
 from simgen.defects.bodies import BodySurface, Look
 from simgen.defects.surface import Surface, SurfacePair
-from simgen.finishes import Maps
+from simgen.render.kept import KeptUploads, upload_mesh
 from simgen.scene.spec import FinishSpec, SceneSpec
 
 
@@ -44,11 +44,20 @@ class Instance:
 
 
 class SceneOnGpu:
-    """Uploads surfaces; `release` frees what is not shared."""
+    """Uploads surfaces; `release` frees what is this scene's alone."""
 
-    def __init__(self, context: moderngl.Context, scene: SceneSpec, pairs: list[SurfacePair]):
-        self._context = context
-        self._owned: list[moderngl.Buffer | moderngl.Texture | moderngl.VertexArray] = []
+    def __init__(
+        self,
+        context: moderngl.Context,
+        kept: KeptUploads,
+        scene: SceneSpec,
+        pairs: list[SurfacePair],
+    ):
+        self._context, self._kept = context, kept
+        # Held, so that nothing of it is swept while it is drawn.
+        self._pairs = pairs
+        kept.sweep()
+        self._owned: list[moderngl.Buffer] = []
         self.instances = [
             self._instance(k, spec.pose.matrix(), pair)
             for k, (spec, pair) in enumerate(zip(scene.objects, pairs, strict=True))
@@ -64,13 +73,13 @@ class SceneOnGpu:
         for item in self._owned:
             item.release()
         self._owned.clear()
+        self._pairs = []
 
     def _instance(self, k: int, matrix: np.ndarray, pair: SurfacePair) -> Instance:
         clean = [self._surface(pair.clean)]
         damaged = clean
         if pair.damaged is not pair.clean:
-            same_mesh = pair.damaged.mesh is pair.clean.mesh
-            damaged = [self._surface(pair.damaged, clean[0] if same_mesh else None)]
+            damaged = [self._surface(pair.damaged)]
             damaged += [self._body(pair.damaged, body) for body in pair.damaged.bodies]
         points = [pair.clean.mesh.vertices_mm, pair.damaged.mesh.vertices_mm]
         points += [body.vertices_mm for body in pair.damaged.bodies]
@@ -86,12 +95,8 @@ class SceneOnGpu:
             reshaped=pair.damaged.mesh is not pair.clean.mesh or bool(pair.damaged.bodies),
         )
 
-    def _surface(self, surface: Surface, same: Drawable | None = None) -> Drawable:
-        mesh = surface.mesh
-        if same is None:
-            buffer, index = self._mesh(mesh.vertices_mm, mesh.normals, mesh.uv, mesh.faces)
-        else:
-            buffer, index = same.buffer, same.index
+    def _surface(self, surface: Surface) -> Drawable:
+        buffer, index = self._kept.mesh(surface.mesh)
         rest = None
         if surface.rest is not None:
             was = np.concatenate([surface.rest.vertices_mm, surface.rest.normals], axis=1)
@@ -100,40 +105,22 @@ class SceneOnGpu:
         return Drawable(
             buffer=buffer,
             index=index,
-            textures=self._textures(surface.maps),
+            textures=self._kept.textures(surface.maps),
             finish=surface.finish,
             rest=rest,
         )
 
     def _body(self, surface: Surface, body: BodySurface) -> Drawable:
-        buffer, index = self._mesh(body.vertices_mm, body.normals, body.shade, body.faces)
+        buffer, index = upload_mesh(
+            self._context, body.vertices_mm, body.normals, body.shade, body.faces
+        )
+        self._owned += [buffer, index]
         return Drawable(
             buffer=buffer,
             index=index,
-            textures=() if body.maps is None else self._textures(body.maps),
+            textures=() if body.maps is None else self._kept.textures(body.maps),
             finish=surface.finish,
             cut=1 + body.defect,
             look=body.look,
             hair_mm=body.hair_mm,
         )
-
-    def _textures(self, maps: Maps) -> tuple[moderngl.Texture, ...]:
-        size = (maps.colour.shape[1], maps.colour.shape[0])
-        textures = []
-        for data, dtype in ((maps.colour, "f1"), (maps.slope, "f2"), (maps.extra, "f1")):
-            texture = self._context.texture(size, 4, np.ascontiguousarray(data), dtype=dtype)
-            texture.build_mipmaps(max_level=3)
-            texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
-            texture.repeat_x = texture.repeat_y = False
-            textures.append(texture)
-            self._owned.append(texture)
-        return tuple(textures)
-
-    def _mesh(
-        self, vertices: np.ndarray, normals: np.ndarray, uv: np.ndarray, faces: np.ndarray
-    ) -> tuple[moderngl.Buffer, moderngl.Buffer]:
-        table = np.concatenate([vertices, normals, uv], axis=1).astype(np.float32)
-        buffer = self._context.buffer(np.ascontiguousarray(table).tobytes())
-        index = self._context.buffer(np.ascontiguousarray(faces, np.int32).tobytes())
-        self._owned += [buffer, index]
-        return buffer, index
