@@ -26,17 +26,20 @@ from simgen.train.images import LabelledImage, LabelledObject
 
 MAGNETIC_TILE = {"blowhole": 7, "break": 8, "crack": 4, "fray": 3, None: 52}
 BALL_SCREW = {"pit": 15}
-DRAWS, SEEDS, IMAGES = 3, 2, 4
+IMAGES = 4
 FEW = 8
+# Which draws of real parts train with which seeds: each with each, as `paired`, and one draw.
+EACH, PAIRED, ONE_DRAW = tuple(np.ndindex(3, 2)), ((0, 0), (1, 1), (2, 2)), ((0, 0), (0, 1), (0, 2))
 
 
 def made_up_results(
-    rng: np.random.Generator, counts: dict, skills: dict[str, float]
+    rng: np.random.Generator, counts: dict, skills: dict[str, float], runs: Sequence = EACH
 ) -> tuple[dict, Resamples]:
     """Curves by slice, arm and run of detectors whose arms have given skills.
 
     Parts differ in difficulty, for all arms and for each; draws of real parts move both arms,
-    and each a little on its own; seeds move every run.
+    and each a little on its own, unless there is one, of which alone it is asked; seeds move
+    every run.
     """
     owners = [kind for kind, count in counts.items() for _ in range(count)]
     of_image = np.repeat(np.arange(len(owners)), IMAGES)
@@ -47,11 +50,13 @@ def made_up_results(
     rows = resample_parts(strata, len(owners), 200, int(rng.integers(1 << 30)))
     clean, kinds = kind_of == "None", [k for k in counts if k]
     hard, noisy = rng.normal(0, 1.2, len(owners)), rng.normal(0, 0.6, len(owners))
-    of_draw = rng.normal(0, 0.4, DRAWS)
+    draws = 1 + max(draw for draw, _ in runs)
+    between = 1.0 if draws > 1 else 0.0
+    of_draw = between * rng.normal(0, 0.4, draws)
     curves: dict = {}
     for arm, skill in skills.items():
-        own_hard, own_draw = rng.normal(0, 0.5, len(owners)), rng.normal(0, 0.2, DRAWS)
-        for draw, seed in np.ndindex(DRAWS, SEEDS):
+        own_hard, own_draw = rng.normal(0, 0.5, len(owners)), between * rng.normal(0, 0.2, draws)
+        for draw, seed in runs:
             luck = of_draw[draw] + own_draw[draw] + rng.normal(0, 0.3)
             best, each = np.zeros(len(of_image)), []
             for kind in kinds:
@@ -80,9 +85,18 @@ def made_up_results(
 
 
 @pytest.mark.parametrize(
-    ("counts", "repeats", "power"), [(MAGNETIC_TILE, 60, 0.7), (BALL_SCREW, 100, 0.7)]
+    ("counts", "runs", "repeats", "power"),
+    [
+        (MAGNETIC_TILE, EACH, 60, 0.7),
+        (MAGNETIC_TILE, PAIRED, 60, 0.5),
+        (MAGNETIC_TILE, ONE_DRAW, 60, 0.5),
+        (BALL_SCREW, EACH, 100, 0.7),
+        (BALL_SCREW, ONE_DRAW, 100, 0.5),
+    ],
 )
-def test_intervals_cover_and_false_verdicts_are_rare(counts, repeats: int, power: float) -> None:
+def test_intervals_cover_and_false_verdicts_are_rare(
+    counts, runs, repeats: int, power: float
+) -> None:
     rng = np.random.default_rng(7)
     num_parts = {k: n for k, n in counts.items() if k}
     num_parts |= {"all": sum(num_parts.values()), "recall": sum(num_parts.values())}
@@ -90,7 +104,7 @@ def test_intervals_cover_and_false_verdicts_are_rare(counts, repeats: int, power
     figures: dict[str, list[tuple]] = {}
     for _ in range(repeats):
         skills = {"control": -0.6, "same": -0.6, "better": 2.2}
-        curves, rows = made_up_results(rng, counts, skills)
+        curves, rows = made_up_results(rng, counts, skills, runs)
         for name, arms in curves.items():
             made = estimate(arms["control"], rows, num_parts[name])
             figures.setdefault(name, []).append((made.value, *made.interval(0.95)))
