@@ -1,12 +1,13 @@
 """Labelled frames a second from sampling to files on disk, by stage and by number of workers.
 
 Usage: python benchmarks/throughput.py [--scene inspection] [--frames 24] [--workers 1 2 ...]
-                                       [--stage-frames 8] [overrides ...]
+                                       [--warm 2] [--stage-frames 24] [overrides ...]
 
 First the CPU-seconds of a frame by stage, clean twin included, in one process
 (benchmarks/frame_cost.py). Then the same frames by 1, 2, ... worker processes up to the cores
 (--workers), each time committed as a dataset in a temporary folder. Workers are warm: each has
-started and rendered before the clock starts. Printed are frames a second; the efficiency, which is
+started and rendered about `--warm` frames before the clock starts, until then it makes its parts'
+designs. Printed are frames a second; the efficiency, which is
 frames a second by workers over as many times those of one; CPU-seconds of the workers a frame;
 and the share of a core that each had. Where CPU-seconds grow with workers, these are in each
 other's way (caches, memory, clock rate); where the share falls, they wait for something, or other
@@ -51,8 +52,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scene", default="inspection")
     parser.add_argument("--frames", type=int, default=24)
-    parser.add_argument("--warm", type=int, default=1)
-    parser.add_argument("--stage-frames", type=int, default=8)
+    parser.add_argument("--warm", type=int, default=SHARD)
+    parser.add_argument("--stage-frames", type=int, default=24)
     parser.add_argument("--workers", type=int, nargs="*")
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
@@ -69,7 +70,7 @@ def main() -> None:
     print("| ---: | ---: | ---: | ---: | ---: |")
     alone = 0.0
     for count in counts:
-        rate = measure(args.scene, args.frames, count, max(counts), args.overrides)
+        rate = measure(args.scene, args.frames, count, max(counts), args.warm, args.overrides)
         alone = alone or rate.frames_a_s
         share = rate.frames_a_s / (count * alone)
         busy = rate.cpu_s_a_frame * rate.frames_a_s / count
@@ -80,10 +81,13 @@ def main() -> None:
         )
 
 
-def measure(scene: str, frames: int, workers: int, most: int, overrides: list[str]) -> Rate:
-    """Have workers render frames; those of the warm-up, a shard for each of `most`, come before."""
+def measure(
+    scene: str, frames: int, workers: int, most: int, warm: int, overrides: list[str]
+) -> Rate:
+    """Have workers render frames, each about `warm` others first; `most` workers get the same."""
+    each = max(1, -(-warm // SHARD))
     with tempfile.TemporaryDirectory(prefix="simgen-throughput-") as folder:
-        total = frames + SHARD * most
+        total = frames + SHARD * most * each
         words = [f"+scene={scene}", f"out={folder}/d", f"frames={total}", f"shard_size={SHARD}"]
         config = parse_render(compose("render", [*words, *overrides]))
         categories = pipeline.categories(config)
@@ -96,8 +100,9 @@ def measure(scene: str, frames: int, workers: int, most: int, overrides: list[st
         try:
             # As many as there are workers go to one each: none is done before the last has begun.
             run_shards(executor, shards[:workers])
+            run_shards(executor, shards[workers : workers * each])
             started, before = time.monotonic(), _cpu_seconds(workers)
-            run_shards(executor, shards[most:])
+            run_shards(executor, shards[most * each :])
             seconds, cpu = time.monotonic() - started, _cpu_seconds(workers) - before
         finally:
             executor.close()

@@ -42,9 +42,10 @@ def test_doctor_draws_with_every_renderer_and_names_device_and_extras(capsys, mo
         assert f"] {subject}" in report
     assert "CUDA_VISIBLE_DEVICES=0" in report
     (raster,) = [line for line in report.splitlines() if "] raster " in line]
+    if not gpu_nodes():
+        # These tests render, so raster must; on a GPU that is not drawn on, it stops.
+        assert code == 0 and "a frame in" in raster and "software" in raster
     assert code == (0 if "[ok  ]" in raster else 3 if "with renderer=" in report else 1)
-    if code == 0:
-        assert "a frame in" in raster and ("software" in raster or "hardware" in raster)
     for line in report.splitlines():
         if "] pyrender" in line and "not installed" in line:
             assert 'pip install -c constraints.txt -e ".[pyrender]"' in report
@@ -61,18 +62,33 @@ def test_without_egl_doctor_names_the_package_and_exits_1(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "driver, seconds, said",
+    "driver, seconds, said, remedy",
     [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 120, "crashed (SIGSEGV)"),
-        ("import time; time.sleep(60)", 1, "no answer within 1 s"),
-        ("raise ImportError('libgone.so.1: cannot open')", 120, "libgone.so.1: cannot open"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            120,
+            "crashed (SIGSEGV)",
+            "GLCONTEXT_DEVICE_INDEX=1",
+        ),
+        ("import time; time.sleep(60)", 1, "no answer within 1 s", "update the driver"),
+        (
+            "raise ImportError('libgone.so.1: cannot open')",
+            120,
+            "libgone.so.1: cannot open",
+            "the package that has libgone.so.1",
+        ),
+        ("raise ImportError('half a file')", 120, "half a file", "--force-reinstall"),
     ],
 )
-def test_doctor_outlives_a_driver_that_dies_or_hangs_and_says_so(tmp_path, driver, seconds, said):
+def test_doctor_outlives_a_driver_that_dies_or_hangs_and_has_a_remedy(
+    tmp_path, driver, seconds, said, remedy
+):
     (tmp_path / "moderngl.py").write_text(driver)
     done = run(doctor("raster", seconds=seconds), PYTHONPATH=str(tmp_path))
-    (line,) = [line for line in done.stdout.splitlines() if "] raster " in line]
-    assert line.startswith("[FAIL]") and said in line
+    lines = done.stdout.splitlines()
+    (at,) = [k for k, line in enumerate(lines) if "] raster " in line]
+    assert lines[at].startswith("[FAIL]") and said in lines[at]
+    assert remedy in lines[at] + lines[at + 1]
     assert done.returncode == 1, done.stderr
 
 

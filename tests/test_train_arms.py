@@ -259,7 +259,7 @@ def test_the_shipped_comparisons_are_valid(name: str, size: str) -> None:
     config = _experiment(f"+experiment={name}", f"size={size}").narrowed()
     steps = {make_plan(arm, config.train, n)[-1].stop for n, arm in config.arms.items()}
     assert len(steps) == 1
-    assert {"real", "synthetic", "mix"} <= config.arms.keys() or size == "cpu"
+    assert {"real", "synthetic", "mix"} <= config.arms.keys()
     assert config.evaluate.split == "val"
     for arm, control in config.control_of().items():
         # A control has the same real parts and no synthetic image.

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,7 @@ _EXTRAS = {
     "pyrender": ("pyrender",),
     "yolo": ("torch", "torchvision", "ultralytics", "matplotlib"),
     "cad": ("cascadio", "xatlas"),
+    "exr": ("OpenEXR",),
     "audit": ("embreex",),
     "export": ("pyarrow",),
     "cluster": ("ray", "submitit", "fsspec", "s3fs"),
@@ -72,6 +74,10 @@ _SHOW_EGL = (
     "make the driver's EGL visible (in a container NVIDIA_DRIVER_CAPABILITIES=all; else its"
     " package with libEGL_nvidia or Mesa's drivers), or ask for software with"
     " renderer.allow_software=true"
+)
+_OTHER_DRIVER = (
+    "update the driver, take another device (GLCONTEXT_DEVICE_INDEX=1), or Mesa's software:"
+    " LIBGL_ALWAYS_SOFTWARE=1 and renderer.allow_software=true"
 )
 
 
@@ -222,7 +228,9 @@ def _nvidia_smi() -> list[str]:
 def _egl() -> Iterator[Finding]:
     said = ask("devices")
     if "error" in said:
-        yield Finding(state="fault", subject="EGL", text=said["error"])
+        yield Finding(
+            state="fault", subject="EGL", text=said["error"], remedy=_remedy("", said["error"])
+        )
         return
     listed = said["devices"]
     if not listed:
@@ -258,12 +266,11 @@ def _renderer(name: str) -> Iterator[Finding]:
         return
     said = ask(name)
     if "error" in said:
-        no_context = "no OpenGL context" in said["error"]
         yield Finding(
             state="fault",
             subject=name,
             text=said["error"],
-            remedy=_NO_EGL if no_context else "",
+            remedy=_remedy(extra, said["error"]),
             renders=False,
         )
         return
@@ -288,6 +295,18 @@ def _renderer(name: str) -> Iterator[Finding]:
         )
     else:
         yield Finding(state="ok", subject=name, text=drawn, renders=True)
+
+
+def _remedy(extra: str, error: str) -> str:
+    """Return what to do about what a child process said or did."""
+    if "no OpenGL context" in error:
+        return _NO_EGL
+    library = re.search(r"\S+\.so[.\d]*", error)
+    if library:
+        return f"install the package that has {library[0]} (apt-file search {library[0]})"
+    if "crashed" in error or "no answer" in error:
+        return _OTHER_DRIVER
+    return _pip(extra) if extra else "pip install -c constraints.txt --force-reinstall -e ."
 
 
 def _quicker(said: dict[str, Any]) -> str:
