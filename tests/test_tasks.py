@@ -1,5 +1,6 @@
 """Independent tasks on Ray, on Slurm and here: lost ones are repeated, errors come back."""
 
+import hashlib
 import importlib.util
 import multiprocessing
 import operator
@@ -9,14 +10,19 @@ import subprocess
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ray_nodes import ray_cluster
+from real_fakes import write_real
 from slurm_cluster import PATH, slurm_cluster, why_not
 
+from simgen.config import compose, parse
 from simgen.config.executor import LocalConfig, RayConfig, SlurmConfig
 from simgen.errors import DatasetError, RenderError
+from simgen.evaluate.config import ExperimentConfig
+from simgen.evaluate.training import load_material, train_all
 from simgen.execute.tasks import run_tasks
 
 TESTS = Path(__file__).parent
@@ -74,6 +80,31 @@ def check(folder, config):
         run_tasks(fail, [(str(folder), 7)], config)
 
 
+def trained(folder, where):
+    """Return the hashes of the weights of an arm's two draws, trained as `where` says."""
+    words = [
+        *(f"out={folder}/{where.name}", f"real.root={folder}/real", "real.set=tiles"),
+        *("real.exclude=[vague]", "+arms.real_1={mix: {real: 1.0}, parts_per_kind: 1}"),
+        *("control=real_1", "draws=[0,1]", "train.passes=8", "train.batch=4", "train.threads=1"),
+        *("train.crop_px=64", "train.width=16", "train.validations=1"),
+    ]
+    config = replace(parse(ExperimentConfig, compose("experiment", words)), executor=where)
+    runs = train_all(config, load_material(config, ["real_1"]))
+    return [hashlib.sha256((r.folder / "weights.pt").read_bytes()).hexdigest() for r in runs]
+
+
+needs_yolo = pytest.mark.skipif(
+    any(importlib.util.find_spec(m) is None for m in ("torch", "torchvision", "ultralytics")),
+    reason="the extra yolo is not installed: pip install -c constraints.txt -e '.[yolo]'",
+)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    write_real(tmp_path / "real")
+    return tmp_path
+
+
 @pytest.mark.skipif(
     bool(why_not()) or importlib.util.find_spec("submitit") is None,
     reason=why_not() or "extra `cluster`",
@@ -83,6 +114,9 @@ def test_slurm_runs_tasks_and_repeats_the_lost(environment, tmp_path):
         os.environ.update(SLURM_CONF=str(conf), PATH=PATH)
         where = SlurmConfig(jobs=2, cpus=1, minutes=5, folder=str(tmp_path / "logs"))
         check(tmp_path, where)
+        if all(importlib.util.find_spec(m) for m in ("torch", "torchvision", "ultralytics")):
+            write_real(tmp_path / "real")
+            assert trained(tmp_path, where) == trained(tmp_path, LocalConfig())
         left = subprocess.run(["squeue", "--noheader"], capture_output=True, text=True).stdout
         assert not left.strip()
 
@@ -133,6 +167,12 @@ def test_ray_runs_tasks_and_repeats_the_lost(ray_nodes_here):
     folder, address, _ = ray_nodes_here
     with driver(check, folder, RayConfig(address=address)) as done:
         done.result()
+
+
+@needs_yolo
+def test_an_arm_trained_on_ray_has_the_weights_of_one_trained_here(ray_nodes_here, photographs):
+    with driver(trained, photographs, RayConfig(address=ray_nodes_here[1])) as there:
+        assert there.result() == trained(photographs, LocalConfig())
 
 
 def test_results_that_have_just_come_from_ray_are_not_cancelled(ray_nodes_here):
