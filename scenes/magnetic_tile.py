@@ -198,14 +198,17 @@ def sample_shape(rng: np.random.Generator, ranges: TileRanges) -> ShapeSpec:
             "bevel": min(ranges.bevel_mm.sample(rng), width / 8, highest),
             "bevel_flat": flat,
             "end_chamfer": ranges.end_chamfer_mm.sample(rng),
-            **_worn_ends(rng, ranges),
+            **_worn_ends(rng, ranges, length / 8),
         },
         texel_mm=ranges.texel_mm,
     )
 
 
-def _worn_ends(rng: np.random.Generator, ranges: TileRanges) -> dict[str, float]:
-    """Draw how the ends are hollowed and their corners worn, which is no defect."""
+def _worn_ends(rng: np.random.Generator, ranges: TileRanges, deepest_mm: float) -> dict[str, float]:
+    """Draw how the ends are hollowed and their corners worn, which is no defect.
+
+    What an end loses in all is at most `deepest_mm`.
+    """
     sizes = {
         "nick_length": ranges.nick_length_mm.sample(rng),
         "nick_inset": ranges.nick_inset_mm.sample(rng),
@@ -215,6 +218,9 @@ def _worn_ends(rng: np.random.Generator, ranges: TileRanges) -> dict[str, float]
         for corner in ("left", "right"):
             depth = ranges.nick_mm.sample(rng)
             sizes[f"nick_{end}_{corner}"] = depth if rng.uniform() < ranges.nick_share else 0.0
+        lost = [name for name in sizes if f"_{end}" in name]
+        shrink = min(1.0, deepest_mm / max(sum(sizes[name] for name in lost), 1e-9))
+        sizes |= {name: shrink * sizes[name] for name in lost}
     return sizes
 
 
