@@ -159,8 +159,14 @@ def test_photographs_of_other_parts_are_not_leaks(name: str, every: int) -> None
     config = RealConfig(root=str(DATA), set=name)
     if not config.folder.is_dir():
         pytest.skip(f"{config.folder} is not here; set SIMGEN_DATA")
-    judges = load_real(config, "val").images[::every]
-    pictures = pictures_of("real", load_real(config, "train").images[::every], real=True)
+    alike = {part for pair in KNOWN if name == "magnetic_tile" for part in pair}
+
+    def some(split: str) -> list[LabelledImage]:
+        images = load_real(config, split).images
+        return [i for n, i in enumerate(images) if n % every == 0 or i.part in alike]
+
+    judges = some("val")
+    pictures = pictures_of("real", some("train"), real=True)
     part_of = {str(i.file): i.part for i in judges} | {str(p.file): p.part for p in pictures}
     found = {(part_of[leak.file], part_of[leak.judge]) for leak in scan(judges, pictures)}
-    assert found <= KNOWN
+    assert found == (KNOWN if alike else set())
