@@ -106,7 +106,10 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     on_val = [detect(r, val, "val") for r in runs]
     by_arm = arm_figures(val.images, on_val, classes, settings, metric)
     val_by_share = _val_by_share(config, by_arm)
-    warnings += _doubts(config, by_arm, runs, metric)
+    # First, because all differences hang on it.
+    doubts = _doubts(config, by_arm, runs, metric)
+    _print([*doubts, *warnings[known:]])
+    warnings = [*doubts, *warnings]
 
     # Imported here because they need the extra.
     from simgen.report.gallery import gallery
@@ -139,7 +142,6 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         for control, compared in groups.items()
     }
     page, data = write_report(Path(config.out), record, pictures)
-    _print(warnings[known:])
     print(line)
     print(f"{page}\n{data}")
     return 0
