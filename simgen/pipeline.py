@@ -194,24 +194,31 @@ def render_view(
         lap("upload")
         seen = drawn.labels()
         lap("label pass")
-        linear = drawn.colour()
+        coming = drawn.begin_colour()
         lap("colour")
         masks = merged(view_masks(scene, drawn, seen), scene, config.labels.merge_mm)
         lap("masks")
-        width, height = scene.camera.width, scene.camera.height
-        window = Window(x0=0, y0=0, x1=0, y1=0)
-        twin = linear
-        for part in twin_windows(masks, scene):
-            twin = linear.copy() if twin is linear else twin
-            twin[part.slices] = drawn.colour(clean=True, window=part)
-            window = window.union(part)
         camera = scene.camera
+        # All that is drawn is under way before anything is waited for.
+        twins = [
+            (part, drawn.begin_colour(clean=True, window=part))
+            for part in twin_windows(masks, scene)
+        ]
+        window = Window(x0=0, y0=0, x1=0, y1=0)
+        for part, _ in twins:
+            window = window.union(part)
         if not window.empty:
+            reach = RING_PX + blur_reach_px(seen.depth_mm, camera)
+            window = window.grown(reach, camera.width, camera.height)
+        owner = nearest_mask(masks, window)
+        linear = coming()
+        twin = linear.copy() if twins else linear
+        for part, clean in twins:
+            twin[part.slices] = clean()
+        if twins:
             twin = defocused(twin, masks.clean.depth_mm, camera)
-            reach = RING_PX + blur_reach_px(masks.seen.depth_mm, camera)
-            window = window.grown(reach, width, height)
-        linear = defocused(linear, masks.seen.depth_mm, camera)
-        twin, owner = twin[window.slices], nearest_mask(masks, window)
+        linear = defocused(linear, seen.depth_mm, camera)
+        twin = twin[window.slices]
         lap("twin")
     finally:
         drawn.close()

@@ -11,6 +11,7 @@ import pytest
 import scenes
 from simgen.config.render import RendererConfig
 from simgen.defects.surface import build_surfaces
+from simgen.render.buffers import Window
 from simgen.render.environment import prefiltered
 from simgen.render.raster import Raster
 from simgen.scene.spec import (
@@ -189,6 +190,23 @@ def test_a_shadow_goes_on_beyond_all_that_casts_one(raster: Raster) -> None:
     # The block's top is 23 mm high and the light falls by a half: 43 mm behind its middle.
     dark = (image < 0.3 * np.median(image)).any(axis=0)
     assert np.flatnonzero(dark).max() > 60 + 35
+
+
+def test_pictures_that_are_waited_for_later_are_those_drawn_alone(raster: Raster) -> None:
+    item = scenes.plate(at=(0.0, 0.0, -3.0))
+    spec = lit((lamp(3000.0, np.pi),), item)
+    windows = [None, Window(x0=10, y0=20, x1=70, y1=50), Window(x0=60, y0=5, x1=61, y1=110)]
+    drawn = raster.open(spec, [build_surfaces(item)])
+    try:
+        coming = [drawn.begin_colour(window=window) for window in windows]
+        ids = drawn.labels().ids
+        alone = drawn.alone(0, clean=True, window=windows[1]).ids
+        images = [picture() for picture in coming]
+        np.testing.assert_array_equal(alone, ids[windows[1].slices])
+        for window, image in zip(windows, images, strict=True):
+            np.testing.assert_array_equal(image, drawn.colour(window=window))
+    finally:
+        drawn.close()
 
 
 def test_what_was_uploaded_serves_the_next_view_and_goes_with_its_part() -> None:

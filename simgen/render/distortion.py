@@ -4,6 +4,7 @@ Colour is read through it bilinearly, and so are positions and depth within a sm
 surface; ids by nearest pixel, so that labels stay samples of the label pass.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -23,7 +24,9 @@ class PinholeScene(Protocol):
 
     def alone(self, k: int, *, clean: bool, window: Window) -> LabelBuffers: ...
 
-    def colour(self, *, clean: bool = False, window: Window | None = None) -> np.ndarray: ...
+    def begin_colour(
+        self, *, clean: bool = False, window: Window | None = None
+    ) -> Callable[[], np.ndarray]: ...
 
     def corners_of(self, k: int) -> np.ndarray: ...
 
@@ -100,9 +103,19 @@ class DistortedScene:
 
     def colour(self, *, clean: bool = False, window: Window | None = None) -> np.ndarray:
         """Draw linear HDR colour, see `RasterScene.colour`."""
+        return self.begin_colour(clean=clean, window=window)()
+
+    def begin_colour(
+        self, *, clean: bool = False, window: Window | None = None
+    ) -> Callable[[], np.ndarray]:
+        """Begin to draw it, see `RasterScene.begin_colour`."""
         x, y, source = self._source(window)
-        linear = self._inner.colour(clean=clean, window=source)
-        return cv2.remap(linear, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        drawn = self._inner.begin_colour(clean=clean, window=source)
+
+        def wait() -> np.ndarray:
+            return cv2.remap(drawn(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+        return wait
 
     def _source(self, window: Window | None) -> tuple[np.ndarray, np.ndarray, Window]:
         """Return the map of a window, relative to the pinhole window that it needs."""

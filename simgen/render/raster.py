@@ -1,6 +1,6 @@
 """The default renderer: OpenGL through moderngl, a label pass and a linear HDR colour pass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -168,11 +168,28 @@ class RasterScene:
         Returns:
             Shape (h, w, 3), float32, of the window.
         """
-        window = window or self._whole()
-        with self._raster.context:
-            return self._colour(clean, window)
+        return self.begin_colour(clean=clean, window=window)()
 
-    def _colour(self, clean: bool, window: Window) -> np.ndarray:
+    def begin_colour(
+        self, *, clean: bool = False, window: Window | None = None
+    ) -> Callable[[], np.ndarray]:
+        """Draw what `colour` returns and have it copied; return what waits for the copy."""
+        window = window or self._whole()
+        context = self._raster.context
+        with context:
+            self._colour(clean, window)
+            copy = context.buffer(reserve=4 * 3 * window.area)
+            self._targets.result.read_into(copy, viewport=_box(window), components=3, dtype="f4")
+
+        def wait() -> np.ndarray:
+            with context:
+                raw = copy.read()
+                copy.release()
+            return np.frombuffer(raw, np.float32).reshape(*_shape(window), 3)
+
+        return wait
+
+    def _colour(self, clean: bool, window: Window) -> None:
         targets = self._targets
         samples = targets.samples
         everywhere = samples > 1 and self._raster.config.supersample_faces
@@ -207,8 +224,6 @@ class RasterScene:
         program["samples"] = samples
         self._raster.context.disable(moderngl.DEPTH_TEST)
         self._raster.screen["resolve"].render(moderngl.TRIANGLES, vertices=3)
-        raw = targets.result.read(viewport=_box(window), components=3, dtype="f4")
-        return np.frombuffer(raw, np.float32).reshape(*_shape(window), 3)
 
     def _whole(self) -> Window:
         camera = self._scene.camera

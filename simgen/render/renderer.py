@@ -1,6 +1,6 @@
 """What every renderer is: it opens a scene, which then answers for colour and labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +28,14 @@ class OpenScene(LabelSource, Protocol):
 
     def colour(self, *, clean: bool = False, window: Window | None = None) -> np.ndarray:
         """Return linear HDR colour, shape (h, w, 3), float32."""
+
+    def begin_colour(
+        self, *, clean: bool = False, window: Window | None = None
+    ) -> Callable[[], np.ndarray]:
+        """Begin to draw what `colour` returns, and return a function that waits for it.
+
+        To be called once, before the scene is closed; what else is drawn meanwhile changes nothing.
+        """
 
     def close(self) -> None:
         """Free the scene's memory."""

@@ -1,8 +1,9 @@
 """The path tracer: colour from Mitsuba, labels from OpenGL's label pass or from rays."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from typing import Any, cast
 
@@ -159,6 +160,12 @@ class PathTraceScene:
                     y0 - tile.y0 : y1 - tile.y0, x0 - tile.x0 : x1 - tile.x0
                 ]
         return image
+
+    def begin_colour(
+        self, *, clean: bool = False, window: Window | None = None
+    ) -> Callable[[], np.ndarray]:
+        """Return what draws it when it is called: nothing here draws ahead."""
+        return partial(self.colour, clean=clean, window=window)
 
     def _tiles_with_parts(self) -> np.ndarray:
         """Return which tiles show a labelled part, shape (rows, columns), bool.

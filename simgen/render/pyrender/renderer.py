@@ -1,7 +1,8 @@
 """pyrender behind our protocol: colour by it, labels by raster's label pass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from importlib import metadata
 from typing import Any, cast
 
@@ -124,6 +125,12 @@ class PyRenderScene:
     def corners_of(self, k: int) -> np.ndarray:
         """Return the world corners of object `k`'s box, shape (8, 3), mm."""
         return self._source.corners_of(k)
+
+    def begin_colour(
+        self, *, clean: bool = False, window: Window | None = None
+    ) -> Callable[[], np.ndarray]:
+        """Return what draws it when it is called: nothing here draws ahead."""
+        return partial(self.colour, clean=clean, window=window)
 
     def colour(self, *, clean: bool = False, window: Window | None = None) -> np.ndarray:
         """Draw linear HDR colour.
