@@ -264,3 +264,37 @@ def test_the_early_layers_stay_as_they_were_and_the_late_ones_train(tmp_path: Pa
         wrong = YoloTrainer().build(replace(config, freeze=other), train.kinds, seed=1)
         with pytest.raises(DatasetError, match="train again"):
             wrong.load(tmp_path / "early.pt")
+
+
+def test_bfloat16_changes_the_training_pass_a_little_and_detection_not_at_all(
+    tmp_path: Path,
+) -> None:
+    _need_extra()
+    import torch
+
+    from simgen.train.yolo import YoloTrainer
+
+    train, _ = _sources(tmp_path)
+    config, trained, _ = _train(train, passes=48, freeze="early", precision="bfloat16")
+    _, again, _ = _train(train, passes=48, freeze="early", precision="bfloat16")
+    state, repeated = trained.state(), again.state()
+    assert all(torch.equal(state[k], repeated[k]) for k in state)
+    assert all(v.dtype != torch.bfloat16 for v in state.values())
+
+    trained.save(tmp_path / "short.pt")
+    full = YoloTrainer().build(replace(config, precision="float32"), train.kinds, seed=1)
+    full.load(tmp_path / "short.pt")
+    for a, b in zip(
+        trained.predict(train.images[0].pixels), full.predict(train.images[0].pixels), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+    batch = np.random.default_rng(0).standard_normal((2, 96, 96, 3), np.float32)
+    for detector in (trained, full):
+        detector.training(False)
+        detector.model.model[-1].train()
+    with torch.no_grad():
+        short, exact = (d.forward(batch)["boxes"] for d in (trained, full))
+    assert short.dtype == exact.dtype == torch.float32
+    assert not torch.equal(short, exact)
+    assert float((short - exact).abs().max()) < 0.05 * float(exact.abs().max())

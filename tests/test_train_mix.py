@@ -12,7 +12,7 @@ from simgen.config import parse
 from simgen.errors import ConfigError, DatasetError
 from simgen.sampling import stream
 from simgen.train.config import AugmentConfig, TrainConfig
-from simgen.train.crops import cut, draw_crop, normalised
+from simgen.train.crops import cut, draw_crop, draw_side, normalised, resized
 from simgen.train.images import LabelledImage, LabelledObject, Source
 from simgen.train.mix import batches, quotas
 
@@ -147,6 +147,30 @@ def test_a_crop_aimed_at_a_defect_shows_it(seed: int) -> None:
     assert len(crop.boxes) == 1
 
 
+@given(seed=st.integers(0, 10_000), scale=st.floats(1.1, 2))
+def test_at_another_scale_a_box_still_bounds_the_object_s_pixels(seed: int, scale: float) -> None:
+    picture = image("p", "dot", size=(150, 200), number=seed)
+    rng = stream(seed, 0, "test")
+    side = draw_side(rng, 64, scale)
+    assert 64 / scale - 0.5 <= side <= 64 * scale + 0.5
+    crop = resized(cut(rng, picture, draw_crop(rng, picture, 0, side), side, STILL), 64)
+    assert crop.pixels.shape == (64, 64, 3)
+    assert crop.mask.shape == (64, 64)
+    # A pixel at a rim belongs to the object if half of it does, so a rim is a pixel off at most.
+    for lit in (crop.pixels[..., 0] > 0.1, crop.mask > 0):
+        rows, columns = np.nonzero(lit)
+        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(crop.boxes[0], seen, atol=1.01)
+
+
+def test_sizes_are_drawn_to_either_side_alike() -> None:
+    sides = [draw_side(stream(s, 0, "t"), 128, 2.0) for s in range(400)]
+    assert min(sides) < 70
+    assert max(sides) > 240
+    assert abs(np.mean(np.log2(sides)) - 7) < 0.1
+    assert draw_side(stream(0, 0, "t"), 128, 1.0) == 128
+
+
 @given(seed=st.integers(0, 1000), size=st.sampled_from([(40, 300), (300, 40), (40, 40)]))
 def test_a_crop_holds_the_whole_of_a_side_that_is_shorter(seed: int, size: tuple[int, int]) -> None:
     picture = image("p", "dot", size=size)
@@ -184,6 +208,7 @@ def test_light_changes_but_labels_do_not() -> None:
             r"train\.lerning_rate: unknown key; did you mean 'train.learning_rate'",
         ),
         ({"augment": {"gain": 0.5}}, r"train\.augment\.gain"),
+        ({"augment": {"scale": 0.5}}, r"train\.augment\.scale"),
     ],
 )
 def test_a_mistake_in_the_recipe_names_its_key(plain, message: str) -> None:

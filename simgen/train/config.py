@@ -20,15 +20,18 @@ Checkpoint = Literal["equal_passes", "own_best"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AugmentConfig:
-    """What a crop may undergo; sizes stay native.
+    """What a crop may undergo.
 
     Attributes:
+        scale: Largest factor of size, drawn log-uniformly in [1 / scale, scale]; at 1 sizes stay
+            native.
         flip_x, flip_y: Probabilities of mirroring.
         gain: Largest factor of brightness, drawn log-uniformly in [1 / gain, gain].
         offset: Largest shift of brightness in 8-bit levels.
         noise: Largest standard deviation of added noise in 8-bit levels.
     """
 
+    scale: float = bounded(1.0, low=1, high=4)
     flip_x: float = bounded(0.5, low=0, high=1)
     flip_y: float = bounded(0.5, low=0, high=1)
     gain: float = bounded(1.5, low=1, high=10)
@@ -64,6 +67,9 @@ class TrainConfig:
         classes: What to detect; empty: the kinds in the real training split.
         categories: Per source, its category names to ours.
         supercategories: Annotations of others are ignored.
+        precision: Of the forward pass in training; `bfloat16` halves its time on processors that
+            calculate in it and costs time on others. Sums, losses and weights, and detection,
+            are in `float32` either way.
         threads: Threads of torch; 0: one for each core.
         checkpoint_s: Seconds of training that a kill may cost.
     """
@@ -89,6 +95,7 @@ class TrainConfig:
     classes: tuple[str, ...] = ()
     categories: dict[str, dict[str, str]] = field(default_factory=dict)
     supercategories: tuple[str, ...] = ("defect",)
+    precision: Literal["float32", "bfloat16"] = "float32"
     threads: int = bounded(0, low=0, high=1024)
     checkpoint_s: float = bounded(30.0, low=0)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

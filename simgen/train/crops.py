@@ -1,8 +1,9 @@
-"""Crops at native scale; one preparation of pixels for training and prediction."""
+"""Crops, at native scale or near it; one preparation of pixels for training and prediction."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from simgen.train.config import AugmentConfig
@@ -46,6 +47,19 @@ def normalised(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     out = np.zeros((height, width, 3), np.float32)
     out[: rgb.shape[0], : rgb.shape[1]] = (rgb - MEAN) / STD
     return out
+
+
+def draw_side(rng: np.random.Generator, size: int, scale: float) -> int:
+    """Draw the side in image pixels of a crop that will be `size` pixels wide.
+
+    Args:
+        rng: Generator; nothing is drawn from it at scale 1.
+        size: Side of the crop when it trains.
+        scale: Largest factor of size; drawn log-uniformly in [1 / scale, scale].
+    """
+    if scale == 1:
+        return size
+    return round(size / math.exp(rng.uniform(-1, 1) * math.log(scale)))
 
 
 def draw_crop(
@@ -126,6 +140,25 @@ def cut(
         )
     return Crop(
         pixels=np.ascontiguousarray(pixels), boxes=found, kinds=tuple(kinds), mask=mask.copy()
+    )
+
+
+def resized(crop: Crop, size: int) -> Crop:
+    """Return a crop at another size, boxes and mask with it.
+
+    Args:
+        crop: The crop.
+        size: Side of the result in pixels.
+    """
+    side = len(crop.pixels)
+    if side == size:
+        return crop
+    smooth = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return replace(
+        crop,
+        pixels=cv2.resize(crop.pixels, (size, size), interpolation=smooth),
+        boxes=crop.boxes * np.float32(size / side),
+        mask=cv2.resize(crop.mask, (size, size), interpolation=cv2.INTER_NEAREST),
     )
 
 

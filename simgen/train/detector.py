@@ -50,6 +50,7 @@ class Detector:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._layers = BACKBONE_LAYERS[config.model]
         self._task, self._scaled = config.task, config.model == "yolo11n"
+        self._short = config.precision == "bfloat16"
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = make_model(config, len(classes))
@@ -112,6 +113,13 @@ class Detector:
             pixels = (pixels * STD + MEAN) / np.float32(255)
         # (B, H, W, 3) seen as (B, 3, H, W) is channels-last already.
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
+
+    def forward(self, pixels: np.ndarray) -> Any:
+        """Return what the loss wants of normalised images, shape (B, H, W, 3): float32."""
+        import torch
+
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._short):
+            return _in_full(self.model(self.tensor(pixels)))
 
     def predict(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Detect in one whole image at its native scale.
@@ -217,6 +225,15 @@ class Detector:
             known = {v.data_ptr() for m in self._never for v in m.state_dict().values()}
         values = {k: v for k, v in layers.state_dict().items() if v.data_ptr() not in known}
         return {k: v.detach().cpu().clone() for k, v in values.items()}
+
+
+def _in_full(predictions: Any) -> Any:
+    """Return nested tensors as float32."""
+    if isinstance(predictions, dict):
+        return {k: _in_full(v) for k, v in predictions.items()}
+    if isinstance(predictions, list | tuple):
+        return type(predictions)(_in_full(v) for v in predictions)
+    return predictions.float()
 
 
 def _copy(layers: Any) -> dict[str, Any]:

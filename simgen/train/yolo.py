@@ -14,7 +14,7 @@ from tqdm import tqdm
 from simgen.errors import DatasetError
 from simgen.sampling import stream
 from simgen.train.config import TrainConfig
-from simgen.train.crops import Crop, cut, draw_crop
+from simgen.train.crops import Crop, cut, draw_crop, draw_side, resized
 from simgen.train.curve import validation_steps
 from simgen.train.detector import Detector
 from simgen.train.images import Source
@@ -98,7 +98,7 @@ class YoloTrainer:
             rate = _rate(config, step, steps) * stage.rate
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["factor"]
-            predictions = detector.model(detector.tensor(np.stack([c.pixels for c in crops])))
+            predictions = detector.forward(np.stack([c.pixels for c in crops]))
             terms, items = loss_of(predictions, _targets(crops, classes, config))
             total = terms.sum()
             if not torch.isfinite(total):
@@ -173,8 +173,9 @@ def _ahead(
 
 def _crop(config: TrainConfig, seed: int, step: int, item: int, draw: Draw) -> Crop:
     rng = stream(seed, step, "crop", item)
-    corner = draw_crop(rng, draw.image, draw.target, config.crop_px)
-    return cut(rng, draw.image, corner, config.crop_px, config.augment)
+    side = draw_side(rng, config.crop_px, config.augment.scale)
+    corner = draw_crop(rng, draw.image, draw.target, side)
+    return resized(cut(rng, draw.image, corner, side, config.augment), config.crop_px)
 
 
 def _targets(crops: list[Crop], classes: tuple[str, ...], config: TrainConfig) -> dict[str, Any]:
