@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from simgen.train.config import TrainConfig
+from simgen.train.config import Precision, TrainConfig
 from simgen.train.detector import Detector
 from simgen.train.ultralytics_env import import_ultralytics
 from simgen.train.yolo import set_threads
@@ -64,9 +64,9 @@ def main() -> None:
     set_threads(1)
     print("freeze     precision   forward  gradients   step  CPU-ms an image")
     for freeze in ("backbone", "early", "none"):
-        names = ("float32", "bfloat16")
+        names: tuple[Precision, ...] = ("float32", "bfloat16")
         each = {n: Step(TrainConfig(freeze=freeze, precision=n, threads=1)) for n in names}
-        found: dict[str, list[tuple[float, float, float]]] = {n: [] for n in names}
+        found: dict[Precision, list[tuple[float, float, float]]] = {n: [] for n in names}
         for _ in range(steps):
             for name in names:
                 found[name].append(each[name].run())

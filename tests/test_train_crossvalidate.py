@@ -111,6 +111,17 @@ def test_a_mistake_in_the_choices_is_named(folders: Path, change: str, message: 
 
 
 @needs_yolo
+def test_a_choice_may_be_a_whole_mix_or_a_list(folders: Path) -> None:
+    choice = "{arms.mix_1.mix: {real: 0.75, synthetic: 0.25}, train.classes: [dot, bar]}"
+    words = overrides(folders, f"+choices.other={choice}", "cv.arms=[mix_1]", "cv.folds=2")
+    assert crossvalidate.run(words, None) == 0
+    result = json.loads((folders / "out" / "crossvalidation.json").read_text())
+    run = find_run(Path(result["entries"][1]["runs"][0]))
+    assert run.record["mix"] == {"real": 0.75, "synthetic": 0.25}
+    assert run.classes == ("dot", "bar")
+
+
+@needs_yolo
 def test_worker_processes_train_what_is_missing_and_nothing_else(folders: Path, capsys) -> None:
     # One run by hand, the other by a worker.
     assert train.run(overrides(folders, "arm=mix_1", "draw=1"), None) == 0

@@ -44,6 +44,11 @@ def _experiment(plain: dict[str, Any]) -> ExperimentConfig:
 
 
 def _override(value: Any) -> str:
+    """Return a value as it would be typed after `KEY=`; names in it are not quoted."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {_override(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_override(v) for v in value) + "]"
     return value if isinstance(value, str) else json.dumps(value)
 
 

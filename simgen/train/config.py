@@ -14,6 +14,7 @@ REAL = "real"
 # What does not train, ever more: nothing, the backbone's layers to stride 8, the backbone, or all
 # but the head.
 Frozen = Literal["none", "early", "backbone", "neck"]
+Precision = Literal["float32", "bfloat16"]
 # The two sets of weights of a run: after all passes, and where its validation curve was highest.
 Checkpoint = Literal["equal_passes", "own_best"]
 
@@ -95,7 +96,7 @@ class TrainConfig:
     classes: tuple[str, ...] = ()
     categories: dict[str, dict[str, str]] = field(default_factory=dict)
     supercategories: tuple[str, ...] = ("defect",)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     threads: int = bounded(0, low=0, high=1024)
     checkpoint_s: float = bounded(30.0, low=0)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
