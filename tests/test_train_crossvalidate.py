@@ -6,6 +6,7 @@ import operator
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from real_fakes import write_real, write_rendered
 
@@ -65,7 +66,13 @@ def test_choices_are_compared_on_folds_of_parts_without_the_holdout(folders: Pat
     assert all("+-" in line for line in lines[:-1] if not line.startswith("as_is"))
     result = json.loads((folders / "out" / "crossvalidation.json").read_text())
     assert [len(e["by_fold"]) for e in result["entries"]] == [2, 2]
-    assert result["entries"][0]["difference"] == 0
+    assert result["entries"][0]["differences"]["ap50"] == {"mean": 0, "standard_error": 0}
+    base, slow = result["entries"]
+    for name in ("ap50", "ap10", "recall"):
+        over = [a[name] - b[name] for a, b in zip(slow["by_fold"], base["by_fold"], strict=True)]
+        found = slow["differences"][name]
+        assert found["mean"] == pytest.approx(np.mean(over))
+        assert found["standard_error"] == pytest.approx(abs(over[0] - over[1]) / 2)
 
     runs = [find_run(Path(f)) for f in result["entries"][0]["runs"]]
     trained = [

@@ -14,6 +14,8 @@ HELP = """compare choices on folds of the parts of train + val, without the hold
 
 '+choices.slow={train.learning_rate: 0.001}' gives each a name and the keys that it sets."""
 
+_FIGURES = ("ap50", "ap10", "recall")
+
 
 def run(overrides: list[str], config_dir: Path | None) -> int:
     """Train on the folds, print a line for each choice, and write the figures."""
@@ -54,14 +56,17 @@ def _override(value: Any) -> str:
 
 def _line(entry: dict[str, Any], cv: CvConfig) -> str:
     each = " ".join(_number(f.get(cv.metric)) for f in entry["by_fold"])
-    mean = _number(entry["figures"].get(cv.metric))
-    text = (
-        f"{entry['choice']:<12} {entry['arm']:<12} {cv.metric} {mean}"
-        f"  by fold {each}  highest {_number(entry['best'])} after {entry['best_passes']} passes"
+    text = f"{entry['choice']:<12} {entry['arm']:<12}"
+    for name in _FIGURES:
+        text += f" {name} {_number(entry['figures'].get(name))}"
+        if entry["choice"] != AS_IS:
+            found = entry["differences"].get(name, {})
+            error = _number(found.get("standard_error"))
+            text += f" ({found.get('mean') or 0:+.3f} +- {error})"
+    return (
+        f"{text}  {cv.metric} by fold {each}, highest {_number(entry['best'])}"
+        f" after {entry['best_passes']} passes"
     )
-    if entry["choice"] == AS_IS:
-        return text
-    return f"{text}  {entry['difference'] or 0:+.3f} +- {_number(entry['standard_error'])}"
 
 
 def _number(value: float | None) -> str:

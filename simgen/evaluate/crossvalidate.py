@@ -51,8 +51,8 @@ def crossvalidate(configs: Mapping[str, ExperimentConfig], cv: CvConfig) -> dict
 
     Returns:
         JSON-ready: `entries`, a list with `choice`, `arm`, `figures` (means over folds),
-        `by_fold`, `curve` (mean over folds by passes), `best_passes`, `difference` to the first
-        choice over folds and its standard error.
+        `by_fold`, `curve` (mean over folds by passes), `best_passes`, and `differences` to the
+        first choice by figure, each `mean` and `standard_error` over folds.
 
     Raises:
         ConfigError: An arm does not exist, or there is no validation curve to read figures from.
@@ -107,10 +107,7 @@ def _entry(choice: str, arm: str, result: _Result, base: _Result, cv: CvConfig) 
     ]
     known = [p for p in curve if p[cv.metric] is not None]
     best = max(known, key=lambda p: (p[cv.metric], -p["passes"]), default=None)
-    before = [f.get(cv.metric) for f in _by_fold(base, -1)]
-    pairs = zip((f.get(cv.metric) for f in by_fold), before, strict=True)
-    differences = [a - b for a, b in pairs if a is not None and b is not None]
-    error = float(np.std(differences, ddof=1)) if len(differences) > 1 else math.nan
+    before = _by_fold(base, -1)
     return {
         "choice": choice,
         "arm": arm,
@@ -120,10 +117,19 @@ def _entry(choice: str, arm: str, result: _Result, base: _Result, cv: CvConfig) 
         "best_passes": None if best is None else best["passes"],
         "best": None if best is None else best[cv.metric],
         "converged": [r.converged for r in result.runs],
-        "difference": _mean(differences),
-        "standard_error": None if math.isnan(error) else error / math.sqrt(len(differences)),
+        "differences": {n: _difference(n, by_fold, before) for n in names},
         "runs": [str(r.folder) for r in result.runs],
     }
+
+
+def _difference(
+    name: str, by_fold: Sequence[Mapping[str, float]], before: Sequence[Mapping[str, float]]
+) -> dict[str, float | None]:
+    """Return a figure's mean difference over the folds that have it, and its standard error."""
+    pairs = zip((f.get(name) for f in by_fold), (f.get(name) for f in before), strict=True)
+    found = [a - b for a, b in pairs if a is not None and b is not None]
+    error = float(np.std(found, ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else None
+    return {"mean": _mean(found), "standard_error": error}
 
 
 def _by_fold(result: _Result, at: int) -> list[dict[str, float]]:
