@@ -131,10 +131,14 @@ def test_the_report_says_where_synthetic_images_have_no_place() -> None:
     }
     lines = not_to_be_used(judged, "ap50", {0.0: 0.2, 0.5: 0.4, 0.75: 0.3, 1.0: 0.1})
     assert lines[0] == "mix: not for crack (ap50, recall), break (recall), which it hurts."
-    assert lines[1].startswith("mix: on break, fray nothing is shown")
+    assert lines[1].startswith("mix: on break, fray nothing is shown by ap50;")
     assert lines[2].startswith(
         "Not beyond a share of 50%, where the figure on val is highest: 0.400"
     )
+    # A gain in another figure is not what was asked, and the line says which figure that was.
+    (fray,) = [e for e in judged["slices"] if e["slice"] == "fray"]
+    alone = not_to_be_used({**judged, "slices": [fray]}, "ap50", {})
+    assert alone == ["mix: no slice shows anything by ap50; do not count on a gain."]
     assert falls_beyond({0.0: 0.2, 0.5: 0.4}) is None
     assert falls_beyond({0.5: 0.4}) is None
     assert synthetic_share({"real": 0.25, "a": 0.5, "b": 0.25}) == 0.75

@@ -161,9 +161,13 @@ def not_to_be_used(
         if open_ and len(open_) == sum(len(names) for names in found.values()):
             nothing.append(arm)
         elif open_:
-            lines.append(f"{arm}: on {_listed(open_)} nothing is shown; do not count on a gain.")
+            lines.append(
+                f"{arm}: on {_listed(open_)} nothing is shown by {metric}; do not count on a gain."
+            )
     if nothing:
-        lines.append(f"{_listed(nothing)}: nothing is shown on any slice; do not count on a gain.")
+        lines.append(
+            f"{_listed(nothing)}: no slice shows anything by {metric}; do not count on a gain."
+        )
     beyond = falls_beyond(val_by_share)
     if beyond is not None:
         best, worse = beyond
