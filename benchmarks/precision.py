@@ -14,7 +14,7 @@ import numpy as np
 from simgen.train.config import Precision, TrainConfig
 from simgen.train.detector import Detector
 from simgen.train.ultralytics_env import import_ultralytics
-from simgen.train.yolo import set_threads
+from simgen.train.yolo import make_loss, set_threads
 
 CLASSES = ("blowhole", "break", "crack", "fray")
 
@@ -24,13 +24,10 @@ class Step:
 
     def __init__(self, config: TrainConfig) -> None:
         import torch
-        from ultralytics.utils import IterableSimpleNamespace
 
         self._detector = Detector(config, CLASSES, seed=0)
         self._detector.training(True)
-        model = self._detector.model
-        model.args = IterableSimpleNamespace(box=7.5, cls=0.5, dfl=1.5, overlap_mask=True)
-        self._loss = model.init_criterion()
+        self._loss = make_loss(self._detector.model)
         weights = [p for p in self._detector.trained.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(weights, lr=1e-4)
         side, count = config.crop_px, config.batch

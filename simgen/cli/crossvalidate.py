@@ -59,10 +59,9 @@ def _line(entry: dict[str, Any], cv: CvConfig) -> str:
     text = f"{entry['choice']:<12} {entry['arm']:<12}"
     for name in _FIGURES:
         text += f" {name} {_number(entry['figures'].get(name))}"
-        if entry["choice"] != AS_IS:
-            found = entry["differences"].get(name, {})
-            error = _number(found.get("standard_error"))
-            text += f" ({found.get('mean') or 0:+.3f} +- {error})"
+        found = entry["differences"].get(name, {})
+        if entry["choice"] != AS_IS and found.get("mean") is not None:
+            text += f" ({found['mean']:+.3f} +- {_number(found['standard_error'])})"
     return (
         f"{text}  {cv.metric} by fold {each}, highest {_number(entry['best'])}"
         f" after {entry['best_passes']} passes"

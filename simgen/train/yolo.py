@@ -71,7 +71,7 @@ class YoloTrainer:
         detector = self.build(config, classes, seed)
         steps = stages[-1].stop
         optimizer = torch.optim.AdamW(_groups(detector, config), lr=config.learning_rate)
-        loss_of = _loss(detector.model)
+        loss_of = make_loss(detector.model)
         average = _Average(self.build(config, classes, seed), detector, config.ema)
         first, state = session.resume()
         if state is not None:
@@ -200,7 +200,8 @@ def _targets(crops: list[Crop], classes: tuple[str, ...], config: TrainConfig) -
     return targets
 
 
-def _loss(model: Any) -> Any:
+def make_loss(model: Any) -> Any:
+    """Return Ultralytics' loss for a model: of predictions and targets, terms and their names."""
     from ultralytics.utils import IterableSimpleNamespace
 
     model.args = IterableSimpleNamespace(**_GAINS)
