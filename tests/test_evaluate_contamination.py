@@ -138,7 +138,7 @@ def test_what_a_leak_leads_to_is_chosen(judges) -> None:
 def test_leaks_are_told_by_part_with_the_surest_example(judges) -> None:
     source = Source(name="real", images=tuple(judges), sha256="0")
     pairs = [("holdout1.png", "a.png", 0.6), ("holdout1.png", "b.png", 0.9)]
-    pairs += [("holdout2.png", "c.png", 0.7)]
+    pairs += [("holdout2.png", "/photographs/images/c.png", 0.7)]
     leaks = [
         Leak(what="piece", judge=judge, source="real", file=file, agreement=agreement)
         for judge, file, agreement in pairs
@@ -146,7 +146,11 @@ def test_leaks_are_told_by_part_with_the_surest_example(judges) -> None:
     first, second = told(source, leaks, "leave_out")
     assert first.startswith("part part1 is left out: 2 training pictures show it; holdout1.png is")
     assert first.endswith("b.png (piece)")
-    assert second.startswith("part part2 is left out: 1 training picture shows it; ")
+    # Folders would fill a page: names alone.
+    assert second == (
+        "part part2 is left out: 1 training picture shows it; holdout2.png is in source real:"
+        " c.png (piece)"
+    )
     assert "judges all the same" in told(source, leaks, "warn")[0]
 
 

@@ -144,6 +144,8 @@ def scan(judges: Sequence[LabelledImage], trained_on: Sequence[Picture]) -> list
 def told(judges: Source, leaks: Sequence[Leak], mode: str) -> list[str]:
     """Return a line for each part that judges and was found in training, with one example.
 
+    Lines are for a reader: they name files without folders.
+
     Args:
         judges, leaks, mode: As for `clear`.
     """
@@ -160,7 +162,11 @@ def told(judges: Source, leaks: Sequence[Leak], mode: str) -> list[str]:
             else f"{len(found)} training pictures show"
         )
         surest = max(found, key=lambda leak: leak.agreement)
-        lines.append(f"part {part} {done}: {show} it; {surest}")
+        judge, file = Path(surest.judge).name, Path(surest.file).name
+        lines.append(
+            f"part {part} {done}: {show} it; {judge} is in source {surest.source}: {file}"
+            f" ({surest.what})"
+        )
     return lines
 
 
