@@ -62,11 +62,17 @@ def test_choices_are_compared_on_folds_of_parts_without_the_holdout(folders: Pat
     )
     assert crossvalidate.run(arguments, None) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert {line.split()[0] for line in lines[:-1]} == {"as_is", "slow"}
-    assert all("+-" in line for line in lines[:-1] if not line.startswith("as_is"))
+    *lines, doubt, _ = lines
+    assert doubt.startswith("one seed: +- is over folds alone")
+    assert {line.split()[0] for line in lines} == {"as_is", "slow"}
+    assert all("+-" in line for line in lines if not line.startswith("as_is"))
     result = json.loads((folders / "out" / "crossvalidation.json").read_text())
     assert [len(e["by_fold"]) for e in result["entries"]] == [2, 2]
-    assert result["entries"][0]["differences"]["ap50"] == {"mean": 0, "standard_error": 0}
+    assert result["entries"][0]["differences"]["ap50"] == {
+        "mean": 0,
+        "standard_error": 0,
+        "standard_error_runs": None,
+    }
     base, slow = result["entries"]
     for name in ("ap50", "ap10", "recall"):
         over = [a[name] - b[name] for a, b in zip(slow["by_fold"], base["by_fold"], strict=True)]
@@ -97,6 +103,32 @@ def test_choices_are_compared_on_folds_of_parts_without_the_holdout(folders: Pat
     shutil.rmtree(folders / "out" / "crossvalidation")
     assert crossvalidate.run([*arguments, "workers=2"], None) == 0
     assert json.loads((folders / "out" / "crossvalidation.json").read_text()) == result
+
+
+@needs_yolo
+def test_differences_hold_the_spread_of_seeds(folders: Path, capsys) -> None:
+    words = ["+choices.slow={train.learning_rate: 0.0001}", "cv.folds=2", "seeds=[0,1]"]
+    assert crossvalidate.run(overrides(folders, *words), None) == 0
+    said = capsys.readouterr().out
+    assert "one seed" not in said
+    entries = json.loads((folders / "out" / "crossvalidation.json").read_text())["entries"]
+    base, slow = entries
+    assert [(r["draw"], r["seed"]) for r in slow["by_run"]] == [(0, 0), (0, 1)]
+    for name in ("ap50", "ap10", "recall"):
+        for entry in entries:
+            curves = [json.loads((Path(f) / "run.json").read_text()) for f in entry["runs"]]
+            for one in entry["by_run"]:
+                mine = [r["curve"][-1][name] for r in curves if r["seed"] == one["seed"]]
+                assert len(mine) == 2
+                assert one[name] == pytest.approx(np.mean(mine))
+        first, second = (
+            a[name] - b[name] for a, b in zip(slow["by_run"], base["by_run"], strict=True)
+        )
+        found = slow["differences"][name]
+        assert found["mean"] == pytest.approx((first + second) / 2)
+        assert found["standard_error_runs"] == pytest.approx(abs(first - second) / 2)
+        both = np.hypot(found["standard_error"], found["standard_error_runs"])
+        assert f"{name} {slow['figures'][name]:.3f} ({found['mean']:+.3f} +- {both:.3f})" in said
 
 
 @pytest.mark.parametrize(

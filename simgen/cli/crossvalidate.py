@@ -1,6 +1,7 @@
 """`python -m simgen crossvalidate`: choices compared on folds of train + val."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ HELP = """compare choices on folds of the parts of train + val, without the hold
 '+choices.slow={train.learning_rate: 0.001}' gives each a name and the keys that it sets."""
 
 _FIGURES = ("ap50", "ap10", "recall")
+_ONE_RUN = (
+    "one seed: +- is over folds alone, and seeds may differ by more;"
+    " repeat what matters with seeds=[0,1,2] draws=[0,1,2]"
+)
 
 
 def run(overrides: list[str], config_dir: Path | None) -> int:
@@ -37,6 +42,8 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     file.write_text(json.dumps({**result, "choices": choices}, indent=1))
     for entry in sorted(result["entries"], key=lambda e: e["figures"].get(cv.metric) or 0.0):
         print(_line(entry, cv))
+    if choices and any(len(e["by_run"]) == 1 for e in result["entries"]):
+        print(_ONE_RUN)
     print(file)
     return 0
 
@@ -61,11 +68,18 @@ def _line(entry: dict[str, Any], cv: CvConfig) -> str:
         text += f" {name} {_number(entry['figures'].get(name))}"
         found = entry["differences"].get(name, {})
         if entry["choice"] != AS_IS and found.get("mean") is not None:
-            text += f" ({found['mean']:+.3f} +- {_number(found['standard_error'])})"
+            text += f" ({found['mean']:+.3f} +- {_number(_error(found))})"
     return (
         f"{text}  {cv.metric} by fold {each}, highest {_number(entry['best'])}"
         f" after {entry['best_passes']} passes"
     )
+
+
+def _error(difference: dict[str, Any]) -> float | None:
+    """Return the standard error over folds and runs together, as far as they are known."""
+    both = [difference["standard_error"], difference["standard_error_runs"]]
+    known = [e for e in both if e is not None]
+    return math.hypot(*known) if known else None
 
 
 def _number(value: float | None) -> str:

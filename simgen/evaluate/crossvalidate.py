@@ -1,7 +1,7 @@
 """Choices made without the holdout: cross-validation over the parts of train + val."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -51,8 +51,9 @@ def crossvalidate(configs: Mapping[str, ExperimentConfig], cv: CvConfig) -> dict
 
     Returns:
         JSON-ready: `entries`, a list with `choice`, `arm`, `figures` (means over folds),
-        `by_fold`, `curve` (mean over folds by passes), `best_passes`, and `differences` to the
-        first choice by figure, each `mean` and `standard_error` over folds.
+        `by_fold`, `by_run`, `curve` (mean over folds by passes), `best_passes`, and `differences`
+        to the first choice by figure: `mean`, `standard_error` over folds, and
+        `standard_error_runs` over draws and seeds, None if there is one.
 
     Raises:
         ConfigError: An arm does not exist, or there is no validation curve to read figures from.
@@ -107,42 +108,64 @@ def _entry(choice: str, arm: str, result: _Result, base: _Result, cv: CvConfig) 
     ]
     known = [p for p in curve if p[cv.metric] is not None]
     best = max(known, key=lambda p: (p[cv.metric], -p["passes"]), default=None)
-    before = _by_fold(base, -1)
     return {
         "choice": choice,
         "arm": arm,
         "figures": {n: _mean(f.get(n) for f in by_fold) for n in names},
         "by_fold": by_fold,
+        "by_run": [{"draw": d, "seed": s, **f} for (d, s), f in _by_run(result).items()],
         "curve": curve,
         "best_passes": None if best is None else best["passes"],
         "best": None if best is None else best[cv.metric],
         "converged": [r.converged for r in result.runs],
-        "differences": {n: _difference(n, by_fold, before) for n in names},
+        "differences": {n: _difference(n, result, base) for n in names},
         "runs": [str(r.folder) for r in result.runs],
     }
 
 
-def _difference(
-    name: str, by_fold: Sequence[Mapping[str, float]], before: Sequence[Mapping[str, float]]
-) -> dict[str, float | None]:
-    """Return a figure's mean difference over the folds that have it, and its standard error."""
-    pairs = zip((f.get(name) for f in by_fold), (f.get(name) for f in before), strict=True)
-    found = [a - b for a, b in pairs if a is not None and b is not None]
-    error = float(np.std(found, ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else None
-    return {"mean": _mean(found), "standard_error": error}
+def _difference(name: str, result: _Result, base: _Result) -> dict[str, float | None]:
+    """Return a figure's mean difference, with its standard errors over folds and over runs."""
+    over_folds = _differences(name, zip(_by_fold(result, -1), _by_fold(base, -1), strict=True))
+    runs, before = _by_run(result), _by_run(base)
+    # Runs with the same draw and seed are compared with each other.
+    over_runs = _differences(name, ((runs[k], before[k]) for k in runs if k in before))
+    return {
+        "mean": _mean(over_folds),
+        "standard_error": _standard_error(over_folds),
+        "standard_error_runs": _standard_error(over_runs),
+    }
+
+
+def _differences(
+    name: str, pairs: Iterable[tuple[Mapping[str, float], Mapping[str, float]]]
+) -> list[float]:
+    return [a[name] - b[name] for a, b in pairs if name in a and name in b]
+
+
+def _standard_error(values: Sequence[float]) -> float | None:
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
 
 
 def _by_fold(result: _Result, at: int) -> list[dict[str, float]]:
     """Return each fold's figures at a point of the curve, means over seeds and draws."""
-    made = []
-    for number in sorted(set(result.folds)):
-        points = [
-            r.curve[at] for r, f in zip(result.runs, result.folds, strict=True) if f == number
-        ]
-        names = [n for n in points[0] if n not in ("step", "passes")]
-        each = {n: _mean(p.get(n) for p in points) for n in names}
-        made.append({n: v for n, v in each.items() if v is not None})
-    return made
+    points: dict[int, list[dict[str, Any]]] = {}
+    for run, number in zip(result.runs, result.folds, strict=True):
+        points.setdefault(number, []).append(run.curve[at])
+    return [_means(points[number]) for number in sorted(points)]
+
+
+def _by_run(result: _Result) -> dict[tuple[int, int], dict[str, float]]:
+    """Return the last figures of each draw and seed, means over folds."""
+    points: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for run in result.runs:
+        points.setdefault((run.draw, run.seed), []).append(run.curve[-1])
+    return {key: _means(found) for key, found in points.items()}
+
+
+def _means(points: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    names = [n for n in points[0] if n not in ("step", "passes")]
+    each = {n: _mean(p.get(n) for p in points) for n in names}
+    return {n: v for n, v in each.items() if v is not None}
 
 
 def _mean(values: Any) -> float | None:
