@@ -131,6 +131,26 @@ def test_differences_hold_the_spread_of_seeds(folders: Path, capsys) -> None:
         assert f"{name} {slow['figures'][name]:.3f} ({found['mean']:+.3f} +- {both:.3f})" in said
 
 
+@needs_yolo
+def test_gains_over_the_first_arm_are_told(folders: Path, capsys) -> None:
+    words = ["cv.arms=[real,mix_1]", "cv.folds=2", "seeds=[0,1]", "draws=[0,1]", "paired=true"]
+    assert crossvalidate.run(overrides(folders, *words), None) == 0
+    said = capsys.readouterr().out.splitlines()
+    entries = json.loads((folders / "out" / "crossvalidation.json").read_text())["entries"]
+    base, mix = entries
+    assert base["gains"]["ap10"]["mean"] == 0
+    over = [a["ap10"] - b["ap10"] for a, b in zip(mix["by_fold"], base["by_fold"], strict=True)]
+    gain = mix["gains"]["ap10"]
+    assert gain["mean"] == pytest.approx(np.mean(over))
+    assert gain["standard_error"] == pytest.approx(abs(over[0] - over[1]) / 2)
+    # Draws of one tile a kind and all tiles have no run in common.
+    assert [(r["draw"], r["seed"]) for r in mix["by_run"]] == [(0, 0), (1, 1)]
+    spreads = [abs(a["ap10"] - b["ap10"]) / 2 for a, b in (e["by_run"] for e in entries)]
+    assert gain["standard_error_runs"] == pytest.approx(np.hypot(*spreads))
+    assert "; over real: ap50 " in next(line for line in said if line.split()[1] == "mix_1")
+    assert "over real" not in next(line for line in said if line.split()[1] == "real")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

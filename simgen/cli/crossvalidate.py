@@ -42,7 +42,7 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     file.write_text(json.dumps({**result, "choices": choices}, indent=1))
     for entry in sorted(result["entries"], key=lambda e: e["figures"].get(cv.metric) or 0.0):
         print(_line(entry, cv))
-    if choices and any(len(e["by_run"]) == 1 for e in result["entries"]):
+    if (choices or len(cv.arms) > 1) and any(len(e["by_run"]) == 1 for e in result["entries"]):
         print(_ONE_RUN)
     print(file)
     return 0
@@ -68,11 +68,20 @@ def _line(entry: dict[str, Any], cv: CvConfig) -> str:
         text += f" {name} {_number(entry['figures'].get(name))}"
         found = entry["differences"].get(name, {})
         if entry["choice"] != AS_IS and found.get("mean") is not None:
-            text += f" ({found['mean']:+.3f} +- {_number(_error(found))})"
-    return (
-        f"{text}  {cv.metric} by fold {each}, highest {_number(entry['best'])}"
+            text += f" ({_difference(found)})"
+    text += (
+        f"  {cv.metric} by fold {each}, highest {_number(entry['best'])}"
         f" after {entry['best_passes']} passes"
     )
+    gains = [(n, entry["gains"][n]) for n in _FIGURES if n in entry["gains"]]
+    if entry["arm"] != cv.arms[0]:
+        told = [f"{n} {_difference(f)}" for n, f in gains if f["mean"] is not None]
+        text += f"; over {cv.arms[0]}: {', '.join(told)}"
+    return text
+
+
+def _difference(found: dict[str, Any]) -> str:
+    return f"{found['mean']:+.3f} +- {_number(_error(found))}"
 
 
 def _error(difference: dict[str, Any]) -> float | None:

@@ -51,9 +51,10 @@ def crossvalidate(configs: Mapping[str, ExperimentConfig], cv: CvConfig) -> dict
 
     Returns:
         JSON-ready: `entries`, a list with `choice`, `arm`, `figures` (means over folds),
-        `by_fold`, `by_run`, `curve` (mean over folds by passes), `best_passes`, and `differences`
-        to the first choice by figure: `mean`, `standard_error` over folds, and
-        `standard_error_runs` over draws and seeds, None if there is one.
+        `by_fold`, `by_run`, `curve` (mean over folds by passes), `best_passes`, and by figure
+        the `differences` to the first choice and the `gains` over the first arm with the same
+        choice: `mean`, `standard_error` over folds, and `standard_error_runs` over draws and
+        seeds, None if there is one.
 
     Raises:
         ConfigError: An arm does not exist, or there is no validation curve to read figures from.
@@ -82,7 +83,7 @@ def crossvalidate(configs: Mapping[str, ExperimentConfig], cv: CvConfig) -> dict
             entry.runs.append(run)
     first = next(iter(configs))
     entries = [
-        _entry(choice, arm, result, results[first, arm], cv)
+        _entry(choice, arm, result, results[first, arm], results[choice, cv.arms[0]], cv)
         for (choice, arm), result in results.items()
     ]
     return {"metric": cv.metric, "folds": cv.folds, "seed": cv.seed, "entries": entries}
@@ -96,7 +97,9 @@ def _check(config: ExperimentConfig, cv: CvConfig) -> None:
         raise ConfigError("train.validations: 0 leaves no figure to choose by; set at least 1")
 
 
-def _entry(choice: str, arm: str, result: _Result, base: _Result, cv: CvConfig) -> dict[str, Any]:
+def _entry(
+    choice: str, arm: str, result: _Result, base: _Result, control: _Result, cv: CvConfig
+) -> dict[str, Any]:
     by_fold = _by_fold(result, -1)
     names = list(dict.fromkeys(n for figures in by_fold for n in figures))
     curve = [
@@ -119,6 +122,7 @@ def _entry(choice: str, arm: str, result: _Result, base: _Result, cv: CvConfig) 
         "best": None if best is None else best[cv.metric],
         "converged": [r.converged for r in result.runs],
         "differences": {n: _difference(n, result, base) for n in names},
+        "gains": {n: _difference(n, result, control) for n in names},
         "runs": [str(r.folder) for r in result.runs],
     }
 
@@ -126,14 +130,27 @@ def _entry(choice: str, arm: str, result: _Result, base: _Result, cv: CvConfig) 
 def _difference(name: str, result: _Result, base: _Result) -> dict[str, float | None]:
     """Return a figure's mean difference, with its standard errors over folds and over runs."""
     over_folds = _differences(name, zip(_by_fold(result, -1), _by_fold(base, -1), strict=True))
-    runs, before = _by_run(result), _by_run(base)
-    # Runs with the same draw and seed are compared with each other.
-    over_runs = _differences(name, ((runs[k], before[k]) for k in runs if k in before))
     return {
         "mean": _mean(over_folds),
         "standard_error": _standard_error(over_folds),
-        "standard_error_runs": _standard_error(over_runs),
+        "standard_error_runs": _error_of_runs(name, _by_run(result), _by_run(base)),
     }
+
+
+def _error_of_runs(
+    name: str,
+    runs: Mapping[tuple[int, int], Mapping[str, float]],
+    before: Mapping[tuple[int, int], Mapping[str, float]],
+) -> float | None:
+    """Return the standard error over runs of a difference of means, None if one cannot be known.
+
+    Runs with the same draw and seed are compared with each other; others are independent.
+    """
+    if runs.keys() == before.keys():
+        return _standard_error(_differences(name, ((runs[k], before[k]) for k in runs)))
+    each = [_standard_error([r[name] for r in x.values() if name in r]) for x in (runs, before)]
+    known = [e for e in each if e is not None]
+    return math.hypot(*known) if len(known) == len(each) else None
 
 
 def _differences(
