@@ -119,6 +119,7 @@ def test_the_report_says_where_synthetic_images_have_no_place() -> None:
         "slices": [
             {
                 "slice": s,
+                "group": "all" if s == "all" else "kind",
                 "versus_control": {
                     "mix": {
                         "ap50": {"difference": 0.1, "verdict": v},
@@ -130,7 +131,10 @@ def test_the_report_says_where_synthetic_images_have_no_place() -> None:
         ],
     }
     lines = not_to_be_used(judged, "ap50", {0.0: 0.2, 0.5: 0.4, 0.75: 0.3, 1.0: 0.1})
-    assert lines[0] == "mix: not for crack (ap50, recall), break (recall), which it hurts."
+    assert lines[0] == (
+        "mix: not for crack (ap50, recall), break (recall), which it hurts."
+        " To mix without: datasets.NAME.exclude=[crack,break]"
+    )
     assert lines[1].startswith("mix: on break, fray nothing is shown by ap50;")
     assert lines[2].startswith(
         "Not beyond a share of 50%, where the figure on val is highest: 0.400"

@@ -232,6 +232,22 @@ def test_a_rendered_dataset_gives_its_defects(tmp_path: Path) -> None:
     assert len({i.part for i in source.images}) == 8
 
 
+def test_a_kind_leaves_a_rendered_dataset_with_its_frames(tmp_path: Path) -> None:
+    folder = write_rendered(tmp_path / "out")
+    whole = load_rendered("synthetic", RenderedConfig(path=str(folder)))
+    source = load_rendered("synthetic", RenderedConfig(path=str(folder), exclude=("dot",)))
+    kept = [i.image_id for i in whole.images if "dot" not in i.kinds]
+    assert source.kinds == ("bar",)
+    assert [i.image_id for i in source.images] == kept and len(kept) == 16
+    assert source.sha256 != whole.sha256  # so that other runs are trained
+
+
+def test_a_misspelt_kind_to_leave_out_names_the_dataset(tmp_path: Path) -> None:
+    config = RenderedConfig(path=str(write_rendered(tmp_path / "out")), exclude=("dit",))
+    with pytest.raises(ConfigError, match=r"datasets\.synthetic\.exclude: .* did you mean 'dot'"):
+        load_rendered("synthetic", config)
+
+
 def test_a_missing_rendered_dataset_names_its_command(tmp_path: Path) -> None:
     config = RenderedConfig(path=str(tmp_path / "no"), render="python -m simgen render +scene=x")
     with pytest.raises(DatasetError, match=r"datasets\.synthetic\.path.*render \+scene=x"):

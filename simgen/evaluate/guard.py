@@ -148,6 +148,7 @@ def not_to_be_used(
     for arm in judged["controls"]:
         found: dict[str, list[str]] = {}
         hurt: list[str] = []
+        kinds: list[str] = []
         for entry in judged["slices"]:
             compared = entry["versus_control"][arm]
             if compared[metric]["difference"] is not None:
@@ -155,8 +156,10 @@ def not_to_be_used(
             by = [name for name, against in compared.items() if against["verdict"] == "hurts"]
             if by:
                 hurt.append(f"{entry['slice']} ({_listed(by)})")
+                kinds += [entry["slice"]] if entry["group"] == "kind" else []
         if hurt:
-            lines.append(f"{arm}: not for {_listed(hurt)}, which it hurts.")
+            remedy = f" To mix without: datasets.NAME.exclude=[{','.join(kinds)}]" if kinds else ""
+            lines.append(f"{arm}: not for {_listed(hurt)}, which it hurts.{remedy}")
         open_ = [*found.get("cannot tell", ()), *found.get("too few parts", ())]
         if open_ and len(open_) == sum(len(names) for names in found.values()):
             nothing.append(arm)

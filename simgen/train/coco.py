@@ -44,6 +44,11 @@ class Reading:
     require_part: bool = True
     clean_by_part: bool = True
 
+    @property
+    def exclude_key(self) -> str:
+        """Key that `exclude` is set by."""
+        return "real.exclude" if self.name == "real" else f"datasets.{self.name}.exclude"
+
 
 def read_json(file: Path) -> dict[str, Any]:
     """Return the content of a COCO file.
@@ -118,7 +123,9 @@ def read_source(file: Path, image_folder: Path, reading: Reading) -> Source:
             )
         )
     if not images:
-        raise DatasetError(f"{file}: holds no usable image; check real.exclude and the labels")
+        raise DatasetError(
+            f"{file}: holds no usable image; check {reading.exclude_key} and the labels"
+        )
     return Source(name=reading.name, images=tuple(images), sha256=digest.hexdigest())
 
 
@@ -132,7 +139,7 @@ def _categories(data: dict[str, Any], file: Path, reading: Reading) -> dict[int,
     for name in reading.exclude:
         if name not in names:
             raise ConfigError(
-                f"real.exclude: {file} has no category {name!r}{suggest(name, names)}"
+                f"{reading.exclude_key}: {file} has no category {name!r}{suggest(name, names)}"
             )
     return categories
 

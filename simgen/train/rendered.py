@@ -26,6 +26,8 @@ class RenderedConfig:
             photographed in them, 1 rendered with photographed textures. None: as its manifest
             says.
         textures: Files and folders of what was rendered with, for the scan for leaks.
+        exclude: Its categories that are left out, with the images that show them: the kinds that
+            photographs alone are better for.
     """
 
     path: str
@@ -33,6 +35,7 @@ class RenderedConfig:
     origin: Literal["rendered", "model_generated"] = "rendered"
     generations: int | None = bounded(None, low=0)
     textures: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 def manifest_of(config: RenderedConfig) -> dict[str, Any]:
@@ -73,6 +76,7 @@ def load_rendered(
 
     Raises:
         DatasetError: It is missing or broken; see `read_source`.
+        ConfigError: A category to rename or exclude does not exist.
     """
     folder = local_copy(config.path)
     file = folder / "coco.json"
@@ -83,6 +87,7 @@ def load_rendered(
     reading = Reading(
         name=name,
         rename=rename or {},
+        exclude=config.exclude,
         supercategories=supercategories,
         require_part=False,
         clean_by_part=False,
