@@ -10,7 +10,7 @@ from simgen.evaluate.bootstrap import merge_singles, resample_parts
 from simgen.evaluate.config import Bottleneck, EvaluateConfig, ExperimentConfig
 from simgen.evaluate.figures import Judged
 from simgen.evaluate.inference import holm, verdict
-from simgen.evaluate.judge import TOO_FEW, judge
+from simgen.evaluate.judge import ONE_STRAY, TOO_FEW, judge
 from simgen.evaluate.predictions import Detections
 from simgen.evaluate.slices import make_slices, strata_of
 from simgen.report.answer import answer
@@ -258,3 +258,30 @@ def test_an_experiment_checks_its_arms(change: dict, message: str) -> None:
     }
     with pytest.raises(ConfigError, match=message):
         ExperimentConfig(**(good | change))
+
+
+def test_without_clean_parts_mistakes_stand_at_one_stray_an_image() -> None:
+    images = photographs(num_clean=0)
+    sure = run(images, "real", 0, 1.0)
+    # Boxes beside every label: far more low scores than images.
+    stray = Detections(
+        boxes=np.tile([30.0, 30.0, 5.0, 5.0], (9, 1)),
+        scores=np.linspace(0.01, 0.02, 9),
+        kinds=np.zeros(9, np.int64),
+    )
+    noisy = tuple(
+        Detections(
+            boxes=np.vstack([d.boxes, stray.boxes]),
+            scores=np.hstack([d.scores, stray.scores]),
+            kinds=np.hstack([d.kinds, stray.kinds]),
+        )
+        for d in sure.found
+    )
+    judged = judge(images, [Judged(arm="real", seed=0, found=noisy)], CLASSES, SETTINGS, None)
+    assert judged["mistakes_at"] == ONE_STRAY
+    assert judged["runs"][0]["alarm_threshold"] is None
+    counts = judged["mistakes"]["real"]
+    assert counts["dot"]["hit"] == sum("dot" in i.kinds for i in images)
+    assert sum(c["background"] for c in counts.values()) <= len(images)
+    with_clean = judge(photographs(), [run(photographs(), "real", 0, 1.0)], CLASSES, SETTINGS, None)
+    assert with_clean["mistakes_at"] == "alarm threshold"

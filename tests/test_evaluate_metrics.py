@@ -21,7 +21,7 @@ from simgen.evaluate.metrics import (
     precision_table,
     recall_above,
 )
-from simgen.evaluate.mistakes import count_mistakes
+from simgen.evaluate.mistakes import count_mistakes, one_stray_an_image
 from simgen.evaluate.predictions import Detections, load_predictions, save_predictions
 from simgen.evaluate.slices import make_slices
 from simgen.train.images import LabelledImage, LabelledObject
@@ -210,6 +210,20 @@ def test_each_mistake_has_its_name() -> None:
     seen = {"hit": 1, "duplicate": 1, "localization": 1, "confused": 1, "missed": 1}
     assert counts["dot"] == none | seen
     assert counts["bar"] == none | {"background": 1}
+
+
+def test_without_clean_parts_one_stray_an_image_sets_the_threshold() -> None:
+    box, far = (10.0, 10.0, 10.0, 10.0), (40.0, 40.0, 8.0, 8.0)
+    images = [image(0, [("dot", box)]), image(1, [("bar", box)])]
+    found = [
+        detections([(0, box, 0.95), (1, box, 0.9), (0, far, 0.6)]),  # a hit and two strays
+        detections([(1, box, 0.1), (0, far, 0.5)]),
+    ]
+    limit = one_stray_an_image(images, found, CLASSES)
+    assert limit == pytest.approx(0.5)
+    counts = count_mistakes(images, found, CLASSES, limit)
+    assert sum(c["background"] + c["confused"] + c["duplicate"] for c in counts.values()) == 2
+    assert one_stray_an_image(images, found[:1] + [detections([])], CLASSES) == 0.0
 
 
 def test_saved_detections_give_the_same_figure(tmp_path: Path) -> None:

@@ -81,11 +81,13 @@ def test_occlusion_brightness_contrast_and_attributes_make_slices() -> None:
         "visibility from 0.5": 2,
         "brightness to 128": 1,
         "brightness from 128": 1,
-        "contrast from 5": 2,
         "lamp to 1.5": 1,
         "lamp from 1.5": 1,
     }
-    assert made.left_out == {}
+    assert made.left_out == {
+        "contrast to 5": "no label is in this range",
+        "contrast from 5": "every label is in this range: the same as all",
+    }
 
 
 def test_an_attribute_of_many_values_asks_for_edges() -> None:

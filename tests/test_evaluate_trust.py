@@ -15,6 +15,7 @@ from simgen.evaluate.fidelity import fidelity, kid, mobilenet_features, nearest_
 from simgen.evaluate.guard import (
     Provenance,
     cards_that_differ,
+    doubted_origins,
     doubts_about_controls,
     falls_beyond,
     guard,
@@ -33,6 +34,8 @@ def test_mixes_to_be_wary_of_are_named() -> None:
     sources = {
         "real": REAL,
         "rendered": RENDERED,
+        "other": RENDERED,
+        "third": RENDERED,
         "dreamt": Provenance(origin="model_generated", generations=2),
         "unsaid": Provenance(origin="rendered", generations=None),
     }
@@ -40,7 +43,7 @@ def test_mixes_to_be_wary_of_are_named() -> None:
         "real": {"real": 1.0},
         "mix": {"real": 0.5, "rendered": 0.5},
         "much": {"real": 0.1, "rendered": 0.9},
-        "alone": {"rendered": 1.0},
+        "alone": {"rendered": 0.7, "other": 0.2, "third": 0.1},  # in floats not quite 1
         "dream": {"real": 0.5, "dreamt": 0.25, "unsaid": 0.25},
     }
     warnings = guard(arms, sources, max_synthetic_share=0.8)
@@ -109,6 +112,28 @@ def test_a_source_says_what_it_is_in_its_manifest_or_in_the_config(tmp_path: Pat
         "dreamt": None,
     }
     assert made["dreamt"].origin == "model_generated"
+
+
+def test_a_set_rendered_with_pictures_is_asked_whether_they_are_photographs(tmp_path: Path) -> None:
+    def dataset(name: str, asset: str, term: str) -> RenderedConfig:
+        manifest = {
+            "config": {"dataset": {"digital_source_type": term}},
+            "assets": [{"path": str(tmp_path / asset)}],
+        }
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(json.dumps(manifest))
+        return RenderedConfig(path=str(tmp_path / name))
+
+    sky = dataset("sky", "hall.hdr", "algorithmicMedia")
+    sets = {
+        "sky": sky,
+        "owned": dataset("owned", "hall.hdr", "compositeSynthetic"),
+        "mesh": dataset("mesh", "part.stl", "algorithmicMedia"),
+        "told": RenderedConfig(path=sky.path, generations=0),
+    }
+    (warning,) = doubted_origins(sets)
+    assert warning.startswith("source sky: ") and "hall.hdr" in warning
+    assert "datasets.sky.generations=1" in warning
 
 
 def test_the_report_says_where_synthetic_images_have_no_place() -> None:

@@ -1,6 +1,7 @@
 """The commands train, evaluate and experiment, from a user's seat."""
 
 import importlib.util
+import io
 import json
 import shlex
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from real_fakes import edit, write_real, write_rendered
@@ -155,10 +157,13 @@ def _same_as_pycocotools(folders: Path, report: dict) -> None:
 
 @needs_yolo
 def test_train_then_evaluate_reads_val_unless_told_otherwise(folders: Path, capsys) -> None:
-    assert train.run(overrides(folders, "arm=mix", "seed=3"), None) == 0
+    strict = "evaluate.max_synthetic_share=0.1"
+    assert train.run(overrides(folders, "arm=mix", "seed=3", strict), None) == 0
     folder = next((folders / "out" / "runs").iterdir())
     assert folder.name.startswith("mix-seed3-")
-    assert str(folder) in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert str(folder) in printed.out
+    assert "warning: mix: " in printed.err and strict.split("=")[0] in printed.err
     log = folders / "log.jsonl"
     arguments = [f"run={folder}", f"evaluate.holdout_log={log}", "evaluate.resamples=20"]
 
@@ -172,8 +177,21 @@ def test_train_then_evaluate_reads_val_unless_told_otherwise(folders: Path, caps
     result = json.loads((folder / "evaluation-holdout.json").read_text())
     assert np.isfinite(result["runs"][0]["coco_ap50"])
 
-    # A picture that it was trained on may not judge it, under whatever name it comes back.
+    # A picture that it was trained on may not judge it, under whatever name it comes back,
+    # nor recompressed; to be told of it alone has to be asked for.
     images = folders / "real" / "tiles" / "images"
+    judge = next(images.glob("holdout_*"))
+    compressed = io.BytesIO()
+    Image.open(next(images.glob("train_*"))).save(compressed, "JPEG", quality=80)
+    Image.open(compressed).save(judge)
+    with pytest.raises(DatasetError, match=r"evaluate\.contamination"):
+        evaluate.run([*arguments, "split=holdout"], None)
+    capsys.readouterr()
+    assert evaluate.run([*arguments, "split=holdout", "evaluate.contamination=warn"], None) == 0
+    assert "judges all the same" in capsys.readouterr().err
+    result = json.loads((folder / "evaluation-holdout.json").read_text())
+    assert judge.name in {Path(leak["judge"]).name for leak in result["leaks"]}
+
     judge = next(images.glob("holdout_*"))
     judge.write_bytes(next(images.glob("train_*")).read_bytes())
     with pytest.raises(DatasetError, match="is the same picture as"):
@@ -232,6 +250,10 @@ def test_photographs_are_found_through_the_environment(monkeypatch) -> None:
         (["control=mixx"], r"control: no arm named 'mixx'"),
         (["+train.categories.sinthetic.dot=bar"], r"train\.categories: no source named"),
         (["bottleneck={slice: bra}"], r"bottleneck\.slice: no slice named 'bra'; did you mean"),
+        (
+            ["+evaluate.bins.size_px=[9]", "bottleneck={slice: size_px to 8}"],
+            r"bottleneck\.slice: no slice named 'size_px to 8'; did you mean 'size_px to 9'",
+        ),
         (["evaluate.split=test"], r"evaluate\.split: 'test' is not allowed"),
     ],
 )

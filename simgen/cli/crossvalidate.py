@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from simgen.cli.warn import warn_of_mixes
 from simgen.config import compose, parse
 from simgen.errors import ConfigError
 from simgen.evaluate.config import ExperimentConfig
@@ -36,6 +37,7 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         changed = [f"{key}={_override(value)}" for key, value in keys.items()]
         configs[name] = _experiment(compose("crossvalidate", [*overrides, *changed], config_dir))
     require_yolo()
+    warn_of_mixes(configs[AS_IS], cv.arms)
     result = crossvalidate(configs, cv)
     out = Path(configs[AS_IS].out)
     file = out / "crossvalidation.json"

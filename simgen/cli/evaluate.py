@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simgen.config import compose, parse
+from simgen.cli.warn import warn
+from simgen.config import compose, parse, to_plain
 from simgen.errors import DatasetError
 from simgen.evaluate.config import METRICS, EvaluateConfig
-from simgen.evaluate.contamination import clear, pictures_at, scan
+from simgen.evaluate.contamination import Leak, clear, pictures_at, scan, told
 from simgen.evaluate.holdout import load_for_evaluation, refuse_shared_photographs
 from simgen.evaluate.judge import judge
 from simgen.evaluate.real import detect
@@ -57,11 +58,16 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         purpose={"command": "evaluate", "run": str(finished.folder)},
     )
     refuse_shared_photographs(photographs, finished.trained_on())
+    leaks: list[Leak] = []
     if split == "holdout":
-        seen = [p for f in finished.trained_on().values() for p in pictures_at("training", Path(f))]
-        photographs = clear(
-            photographs, scan(photographs.images, seen), config.evaluate.contamination
-        )
+        files = [Path(f) for f in finished.trained_on().values()]
+        seen = [p for f in files for p in pictures_at("training", f)]
+        if len(seen) < len(files):
+            gone = len(files) - len(seen)
+            warn([f"{gone} of {len(files)} training pictures are not here to be scanned for leaks"])
+        leaks = scan(photographs.images, seen)
+        warn(told(photographs, leaks, config.evaluate.contamination))
+        photographs = clear(photographs, leaks, config.evaluate.contamination)
     result = judge(
         photographs.images,
         [detect(finished, photographs, split)],
@@ -70,7 +76,11 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         control=None,
     )
     file = finished.folder / f"evaluation-{split}.json"
-    file.write_text(json.dumps({**result, "photographs": photographs.summary()}, indent=1))
+    file.write_text(
+        json.dumps(
+            {**result, "photographs": photographs.summary(), "leaks": to_plain(leaks)}, indent=1
+        )
+    )
     for entry in result["slices"]:
         figures = "  ".join(f"{m} {_text(entry['arms'][finished.arm][m])}" for m in METRICS)
         print(f"{entry['slice']:<14} {entry['parts']:>3} parts  {figures}")

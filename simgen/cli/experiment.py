@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from simgen.cli.warn import warn
 from simgen.config import compose, parse, suggest, to_plain
 from simgen.errors import ConfigError
 from simgen.evaluate.config import EvaluateConfig, ExperimentConfig
@@ -28,6 +28,7 @@ from simgen.evaluate.fidelity import fidelity, mobilenet_features
 from simgen.evaluate.figures import Judged, arm_figures, operating_threshold
 from simgen.evaluate.guard import (
     cards_that_differ,
+    doubted_origins,
     doubts_about_controls,
     guard,
     not_to_be_used,
@@ -37,7 +38,7 @@ from simgen.evaluate.guard import (
 from simgen.evaluate.holdout import load_for_evaluation, readings_before
 from simgen.evaluate.judge import judge
 from simgen.evaluate.real import detect, detect_ahead
-from simgen.evaluate.slices import ALL, Slice, make_slices
+from simgen.evaluate.slices import ALL, Slice, make_slices, ranges_of
 from simgen.evaluate.training import in_this_process, load_material, threads_of, train_all
 from simgen.report.answer import answer
 from simgen.train.config import REAL, Checkpoint
@@ -60,9 +61,10 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     settings, rename = config.evaluate, config.train.categories.get(REAL, {})
     provenance = provenance_of(config.datasets)
     warnings = guard(config.mixes(), provenance, settings.max_synthetic_share)
+    warnings += doubted_origins(config.datasets)
     if config.bottleneck:
         warnings += cards_that_differ(config.datasets, config.bottleneck.slice)
-    _print(warnings)
+    warn(warnings)
     known = len(warnings)
     runs = train_all(config, material)
     purpose = {
@@ -108,7 +110,7 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     val_by_share = _val_by_share(config, by_arm)
     # First, because all differences hang on it.
     doubts = _doubts(config, by_arm, runs, metric)
-    _print([*doubts, *warnings[known:]])
+    warn([*doubts, *warnings[known:]])
     warnings = [*doubts, *warnings]
 
     # Imported here because they need the extra.
@@ -127,7 +129,7 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         "val_by_share": {f"{share:g}": value for share, value in sorted(val_by_share.items())},
         "not_to_be_used": not_to_be_used(judged, metric, val_by_share),
     }
-    limits = [f["alarm_threshold"] or 0.0 for f in judged["runs"]]
+    limits = [f["shown_above"] for f in judged["runs"]]
     groups = control_groups(judged["controls"], config.control)
     pictures = {
         control: gallery(
@@ -145,11 +147,6 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     print(line)
     print(f"{page}\n{data}")
     return 0
-
-
-def _print(warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _read_before(times: int) -> list[str]:
@@ -252,10 +249,12 @@ def _check_question(config: ExperimentConfig, classes: Sequence[str]) -> None:
     """Fail before the training, not after it, if the question names no slice."""
     if config.bottleneck is None:
         return
-    name, kinds = config.bottleneck.slice, [ALL, *classes]
-    declared = (*config.evaluate.by, *config.evaluate.bins)
-    if name not in kinds and name.split(" ")[0] not in declared:
-        raise ConfigError(f"bottleneck.slice: no slice named {name!r}{suggest(name, kinds)}")
+    name = config.bottleneck.slice
+    ranges = [r.title for n, edges in config.evaluate.bins.items() for r in ranges_of(n, edges)]
+    known = [ALL, *classes, *ranges]
+    # Which values an attribute has, only the photographs that judge can say.
+    if name not in known and name.split(" ")[0] not in config.evaluate.by:
+        raise ConfigError(f"bottleneck.slice: no slice named {name!r}{suggest(name, known)}")
 
 
 def _record(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from simgen.cli.warn import warn_of_mixes
 from simgen.config import bounded, compose, parse, suggest
 from simgen.errors import ConfigError
 from simgen.evaluate.config import ExperimentConfig
@@ -34,6 +35,7 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     if chosen.arm not in config.arms:
         raise ConfigError(f"arm: no arm named {chosen.arm!r}{suggest(chosen.arm, config.arms)}")
     material = load_material(config, [chosen.arm])
+    warn_of_mixes(config, [chosen.arm])
     finished = train_run(job, material.sources, material.validation)
     print(f"{finished.folder}: {_told(finished)}")
     return 0

@@ -52,7 +52,7 @@ class EvaluateConfig:
         holdout_log: File that a line is appended to at every reading of the holdout.
         false_alarm_rate: Share of clean images that may alarm, for the recall.
         resamples: Bootstrap resamples of physical parts.
-        confidence: Of the percentile intervals.
+        confidence: Of the intervals.
         by: Image attributes whose values make slices, beside the kinds of defect.
         bins: Edges by measure or numeric attribute; the ranges between them make slices.
             Measures: `size_px`, `size_mm`, `contrast`, `visibility` of labels, `brightness`.

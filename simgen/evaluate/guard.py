@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from simgen.evaluate.contamination import PICTURES
 from simgen.train.config import REAL
-from simgen.train.rendered import RenderedConfig, manifest_of
+from simgen.train.rendered import RenderedConfig, manifest_of, rendered_with
 
 _GENERATED = "model_generated"
 
@@ -53,7 +54,7 @@ def guard(
     warnings = []
     for arm, mix in arms.items():
         synthetic = sum(ratio for name, ratio in mix.items() if provenance[name].origin != REAL)
-        if synthetic >= 1:
+        if all(provenance[name].origin != REAL for name in mix):
             warnings.append(
                 f"{arm}: no real image, though there are some; for comparison only, not for use"
             )
@@ -94,6 +95,26 @@ def cards_that_differ(datasets: Mapping[str, RenderedConfig], asked: str) -> lis
             warnings.append(
                 f"source {name}: its card names {lack}, the experiment {asked}; render it with"
                 f" 'dataset.bottleneck.slice=\"{asked}\"'"
+            )
+    return warnings
+
+
+def doubted_origins(datasets: Mapping[str, RenderedConfig]) -> list[str]:
+    """Return a warning for each dataset that says it is computed alone but was made with pictures.
+
+    Whether a picture is a photograph, only who rendered with it can say.
+
+    Args:
+        datasets: Rendered ones; a config's own `generations` is taken at its word.
+    """
+    warnings = []
+    for name, config in datasets.items():
+        pictures = [f.name for f in rendered_with(config) if f.suffix.lower() in PICTURES]
+        if pictures and config.generations is None and _generations_said(config) == 0:
+            warnings.append(
+                f"source {name}: says that nothing in it is from a camera, but was rendered with"
+                f" {pictures[0]}; if that is a photograph, set datasets.{name}.generations=1, and"
+                " dataset.digital_source_type=compositeSynthetic when you render"
             )
     return warnings
 
@@ -176,7 +197,8 @@ def not_to_be_used(
         best, worse = beyond
         lines.append(
             f"Not beyond a share of {100 * best:g}%, where the figure on val is highest:"
-            f" {val_by_share[best]:.3f}; at {100 * worse:g}% it is {val_by_share[worse]:.3f}."
+            f" {val_by_share[best]:.3f}; at {100 * worse:g}% it is {val_by_share[worse]:.3f}"
+            " (no interval: val has few parts)."
         )
     return lines
 

@@ -24,12 +24,14 @@ from simgen.evaluate.inference import (
     verdict,
 )
 from simgen.evaluate.metrics import recall_above
-from simgen.evaluate.mistakes import count_mistakes
+from simgen.evaluate.mistakes import count_mistakes, one_stray_an_image
 from simgen.evaluate.slices import Slice, make_slices, parts_of, strata_of
 from simgen.evaluate.worth import worth_by_slice
 from simgen.train.images import LabelledImage
 
 TOO_FEW = "too few parts"
+# Where no part is clean, so that none can alarm falsely.
+ONE_STRAY = "one stray detection an image"
 # Figures that are shares of images, and those of which less is better.
 _SHARES = ("recall", "miss_rate", "false_alarms")
 FALLING = ("miss_rate", "false_alarms")
@@ -53,13 +55,14 @@ def judge(
             one with the same real parts; None compares nothing.
 
     Returns:
-        JSON-ready: `slices` (a list), `left_out`, `runs`, `mistakes`, `worth`, `worth_curves` and
-        counts.
+        JSON-ready: `slices` (a list), `left_out`, `runs`, `mistakes`, `mistakes_at` (what their
+        threshold is), `worth`, `worth_curves` and counts.
     """
     slices = make_slices(images, classes, config.by, config.bins)
     num_parts = parts_of(images, np.ones(len(images), bool)).count
     resamples = resample_parts(strata_of(images), num_parts, config.resamples, config.seed)
     figures = [figures_of(images, r, slices.made, classes, resamples.weights, config) for r in runs]
+    shown_above = [_shown_above(images, r, f, classes) for r, f in zip(runs, figures, strict=True)]
     arms = list(dict.fromkeys(r.arm for r in runs))
     against = _controls(control, arms)
     results = [
@@ -72,10 +75,13 @@ def judge(
         "left_out": dict(slices.left_out),
         "controls": against,
         "runs": [
-            _run_figures(images, r, f, slices.made[0], classes)
-            for r, f in zip(runs, figures, strict=True)
+            _run_figures(images, r, f, slices.made[0], classes) | {"shown_above": t}
+            for r, f, t in zip(runs, figures, shown_above, strict=True)
         ],
-        "mistakes": _mistakes(images, runs, figures, arms, classes),
+        "mistakes": _mistakes(images, runs, shown_above, arms, classes),
+        "mistakes_at": ONE_STRAY
+        if any(np.isnan(f.threshold) for f in figures)
+        else "alarm threshold",
         **worth_by_slice(runs, figures, slices.made, resamples, config),
         "parts": num_parts,
         "clean_parts": len({i.part for i in images if i.is_clean}),
@@ -231,10 +237,19 @@ def _run_figures(
     }
 
 
+def _shown_above(
+    images: Sequence[LabelledImage], run: Judged, figures: RunFigures, classes: Sequence[str]
+) -> float:
+    """Return the score above which detections are shown and sorted into mistakes."""
+    if np.isnan(figures.threshold):
+        return one_stray_an_image(images, run.found, classes)
+    return figures.threshold
+
+
 def _mistakes(
     images: Sequence[LabelledImage],
     runs: Sequence[Judged],
-    figures: Sequence[RunFigures],
+    thresholds: Sequence[float],
     arms: Sequence[str],
     classes: Sequence[str],
 ) -> dict[str, dict[str, dict[str, float]]]:
@@ -242,8 +257,8 @@ def _mistakes(
     result = {}
     for arm in arms:
         each = [
-            count_mistakes(images, r.found, classes, f.threshold)
-            for r, f in zip(runs, figures, strict=True)
+            count_mistakes(images, r.found, classes, t)
+            for r, t in zip(runs, thresholds, strict=True)
             if r.arm == arm
         ]
         result[arm] = {

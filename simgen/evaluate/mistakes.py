@@ -31,16 +31,15 @@ def count_mistakes(
         images: The labels.
         found: Detections by image.
         classes: Names of the detections' kinds.
-        threshold: Detections above it count; NaN: all.
+        threshold: Detections above it count.
 
     Returns:
         Counts by name, by kind: the detection's, or that of the missed label.
     """
     counts = {kind: dict.fromkeys(NAMES, 0) for kind in classes}
-    least = -np.inf if np.isnan(threshold) else threshold
     for image, detections in zip(images, found, strict=True):
         order = np.argsort(-detections.scores, kind="stable")[:MAX_DETECTIONS]
-        order = order[detections.scores[order] > least]
+        order = order[detections.scores[order] > threshold]
         labels = [o for o in image.objects if o.kind in counts]
         boxes = np.array([o.box for o in labels], np.float64).reshape(-1, 4)
         kinds = np.array([list(classes).index(o.kind) for o in labels], np.int64)
@@ -56,6 +55,33 @@ def count_mistakes(
         for thing, seen in zip(labels, touched, strict=True):
             counts[thing.kind][MISSED] += not seen
     return counts
+
+
+def one_stray_an_image(
+    images: Sequence[LabelledImage], found: Sequence[Detections], classes: Sequence[str]
+) -> float:
+    """Return the score above which detections that touch no label of their kind are one an image.
+
+    Where no part is clean there is no share of false alarms to set a threshold by.
+
+    Args:
+        images: The labels.
+        found: Detections by image.
+        classes: Names of the detections' kinds.
+
+    Returns:
+        At most as many strays as images are above it; 0 if there are no more at all.
+    """
+    scores: list[float] = []
+    for image, detections in zip(images, found, strict=True):
+        boxes = np.array([o.box for o in image.objects], np.float64).reshape(-1, 4)
+        same = np.array(
+            [[classes[k] == o.kind for o in image.objects] for k in detections.kinds], bool
+        ).reshape(len(detections.kinds), len(boxes))
+        touches = (iou(detections.boxes, boxes) >= _LOOSE_IOU) & same
+        scores += detections.scores[~touches.any(axis=1)].tolist()
+    ranked = sorted(scores, reverse=True)
+    return ranked[len(images)] if len(ranked) > len(images) else 0.0
 
 
 def _outcome(overlap: np.ndarray, same: np.ndarray, taken: np.ndarray) -> tuple[str, int]:

@@ -56,6 +56,32 @@ class Slices:
     left_out: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Values of a measure between two edges, and the name of their slice."""
+
+    title: str
+    low: float
+    high: float
+
+
+def ranges_of(name: str, edges: Sequence[float]) -> list[Range]:
+    """Return the ranges between the edges of a measure, those without end included.
+
+    Args:
+        name: The measure, `size_px`: its slices are `size_px to 32`, `size_px 32-96`, ...
+        edges: Rising.
+    """
+    ends = [-np.inf, *sorted(edges), np.inf]
+    made = []
+    for low, high in zip(ends[:-1], ends[1:], strict=True):
+        title = f"{name} {low:g}-{high:g}"
+        if np.isinf(low) or np.isinf(high):
+            title = f"{name} to {high:g}" if np.isinf(low) else f"{name} from {low:g}"
+        made.append(Range(title=title, low=low, high=high))
+    return made
+
+
 def make_slices(
     images: Sequence[LabelledImage],
     classes: Sequence[str],
@@ -87,10 +113,17 @@ def make_slices(
                 chosen = np.array([v == value for v in values])
                 made.append(_slice(images, f"{attribute} {value}", attribute, kinds, chosen))
     for name, edges in (bins or {}).items():
-        binned = _binned(images, kinds, name, edges)
-        made += binned
-        if not binned:
+        binned = [_binned(images, kinds, name, r) for r in ranges_of(name, edges)]
+        if not any(s.num_parts for s in binned):
             left_out[name] = why_missing(name)
+            continue
+        for part in binned:
+            if not part.num_parts:
+                left_out[part.name] = "no label is in this range"
+            elif _is_everything(part, images):
+                left_out[part.name] = "every label is in this range: the same as all"
+            else:
+                made.append(part)
     return Slices(made=tuple(made), left_out=left_out)
 
 
@@ -116,23 +149,24 @@ def strata_of(images: Sequence[LabelledImage]) -> tuple[tuple[int, ...], ...]:
 
 
 def _binned(
-    images: Sequence[LabelledImage], kinds: tuple[str, ...], name: str, edges: Sequence[float]
-) -> list[Slice]:
-    """Return a slice for each range between the edges that holds a label."""
-    ends = [-np.inf, *sorted(edges), np.inf]
-    made = []
-    for low, high in zip(ends[:-1], ends[1:], strict=True):
-        title = f"{name} {low:g}-{high:g}"
-        if np.isinf(low) or np.isinf(high):
-            title = f"{name} to {high:g}" if np.isinf(low) else f"{name} from {low:g}"
-        if name in LABEL_MEASURES:
-            looked_at, counted = np.ones(len(images), bool), _held(images, name, low, high)
-        else:
-            values = _values([image_measure(name)(image) for image in images])
-            # Half open, so that no photograph is in two.
-            looked_at, counted = (values >= low) & (values < high), None
-        made.append(_slice(images, title, name, kinds, looked_at, counted))
-    return [s for s in made if s.num_parts]
+    images: Sequence[LabelledImage], kinds: tuple[str, ...], name: str, within: Range
+) -> Slice:
+    """Return the slice of one range of a measure."""
+    low, high = within.low, within.high
+    if name in LABEL_MEASURES:
+        looked_at, counted = np.ones(len(images), bool), _held(images, name, low, high)
+    else:
+        values = _values([image_measure(name)(image) for image in images])
+        # Half open, so that no photograph is in two.
+        looked_at, counted = (values >= low) & (values < high), None
+    return _slice(images, within.title, name, kinds, looked_at, counted)
+
+
+def _is_everything(part: Slice, images: Sequence[LabelledImage]) -> bool:
+    """Return whether a slice differs from the one of everything in its name alone."""
+    if part.counted is None:
+        return bool(part.looked_at.all())
+    return part.counted.area_px is None and all(o.all() for o in part.counted.objects)
 
 
 def _held(images: Sequence[LabelledImage], name: str, low: float, high: float) -> Counted:

@@ -36,7 +36,7 @@ def start_sha256(config: TrainConfig) -> str:
     except OSError as error:
         raise ConfigError(
             f"train.weights: {config.weights} cannot be read ({error.strerror}); give imagenet,"
-            " none, or a file"
+            " none, or a file that is here: other weights are not fetched"
         ) from None
 
 
