@@ -285,3 +285,18 @@ def test_without_clean_parts_mistakes_stand_at_one_stray_an_image() -> None:
     assert sum(c["background"] for c in counts.values()) <= len(images)
     with_clean = judge(photographs(), [run(photographs(), "real", 0, 1.0)], CLASSES, SETTINGS, None)
     assert with_clean["mistakes_at"] == "alarm threshold"
+
+
+def test_every_slice_has_a_free_response_curve() -> None:
+    images = photographs()
+    settings = EvaluateConfig(resamples=50, by=("exposure",), bins={"size_px": (9,)})
+    judged = judge(images, [run(images, "real", 0, 0.5)], CLASSES, settings, None)
+    shares = {}
+    for entry in judged["slices"]:
+        curve = [p["value"] for p in entry["froc"]["real"]]
+        assert curve == sorted(curve) and 0 < curve[-1] < 1, entry["slice"]
+        shares[entry["slice"]] = curve[-1]
+    # Exposures halve everything, and with false alarms enough all that was found counts.
+    halves = [shares["exposure 1"], shares["exposure 2"]]
+    assert np.mean(halves) == pytest.approx(shares["all"], abs=1e-9)
+    assert shares["size_px from 9"] == pytest.approx(shares["all"])

@@ -61,7 +61,7 @@ class RunFigures:
     Attributes:
         by_slice: Per slice, each metric's values, shape (R,) for R rows of weights.
         froc: Per slice, share of labels found at `FALSE_ALARMS`, shape (R, 7), or None for
-            slices of attributes.
+            slices without a label.
         threshold: Alarm threshold at which the miss rate and false alarms stand.
     """
 
@@ -108,7 +108,7 @@ def figures_of(
                 "false_alarms": unseen if part.group == "kind" or part.counted else noisy,
             }
         )
-        curves = [e[1] for e in each.values() if e[1] is not None]
+        curves = [e[1] for e in each.values()]
         froc.append(mean_known(curves) if curves else None)
     return RunFigures(by_slice=tuple(rows), froc=tuple(froc), threshold=fixed)
 
@@ -187,13 +187,11 @@ class _Precision:
         self._weights = weights
         self._matches: dict[tuple[str, int], list[Matches]] = {}
 
-    def of(self, kind: str, part: Slice, parts: Parts) -> tuple[np.ndarray, np.ndarray | None]:
+    def of(self, kind: str, part: Slice, parts: Parts) -> tuple[np.ndarray, np.ndarray]:
         """Return average precision at every overlap, (11, R), and the free-response curve."""
         matches = self._matched(kind, part.counted)
         tables = [precision_table(m, parts) for m in matches]
         precision = np.stack([average_precision(t, self._weights) for t in tables])
-        if part.group not in ("all", "kind"):
-            return precision, None
         images = np.bincount(parts.of_image, parts.share, minlength=parts.count)
         return precision, hits_at_false_alarms(tables[0], self._weights, images, FALSE_ALARMS)
 

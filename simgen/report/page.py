@@ -72,7 +72,13 @@ def _plots(
     record: Mapping[str, Any], groups: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, list[Panel]]]:
     """Return panels by section and control."""
-    slices = record["evaluation"]["slices"]
+    asked = (record.get("bottleneck") or {}).get("slice")
+    # All slices are in report.json; these are what a reader looks for.
+    slices = [
+        s
+        for s in record["evaluation"]["slices"]
+        if s["group"] in ("all", "kind") or s["slice"] == asked
+    ]
     made: dict[str, dict[str, list[Panel]]] = {"froc": {}, "learning": {}}
     for control, compared in groups.items():
         arms = [a for a in (control, *compared) if a in record["arms"]]

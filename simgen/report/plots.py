@@ -23,7 +23,7 @@ class Panel:
 
 
 def froc_panels(slices: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> list[Panel]:
-    """Plot the free-response curve of everything and of each kind.
+    """Plot the free-response curve of each slice.
 
     Args:
         slices: Entries of `judge`.
