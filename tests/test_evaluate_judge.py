@@ -10,7 +10,7 @@ from simgen.evaluate.bootstrap import merge_singles, resample_parts
 from simgen.evaluate.config import Bottleneck, EvaluateConfig, ExperimentConfig
 from simgen.evaluate.figures import Judged
 from simgen.evaluate.inference import holm, verdict
-from simgen.evaluate.judge import ONE_STRAY, TOO_FEW, judge
+from simgen.evaluate.judge import ALARM, ONE_STRAY, TOO_FEW, judge
 from simgen.evaluate.predictions import Detections
 from simgen.evaluate.slices import make_slices, strata_of
 from simgen.report.answer import answer
@@ -284,7 +284,7 @@ def test_without_clean_parts_mistakes_stand_at_one_stray_an_image() -> None:
     assert counts["dot"]["hit"] == sum("dot" in i.kinds for i in images)
     assert sum(c["background"] for c in counts.values()) <= len(images)
     with_clean = judge(photographs(), [run(photographs(), "real", 0, 1.0)], CLASSES, SETTINGS, None)
-    assert with_clean["mistakes_at"] == "alarm threshold"
+    assert with_clean["mistakes_at"] == ALARM
 
 
 def test_every_slice_has_a_free_response_curve() -> None:

@@ -83,6 +83,11 @@ def test_a_broken_photograph_is_named(real):
         read_photographs(real / "train.json", {})
 
 
+def test_a_misspelt_category_to_leave_out_names_preview_s_own_key(real):
+    with pytest.raises(ConfigError, match=r"^exclude: .* did you mean 'vague'"):
+        read_photographs(real / "train.json", {}, ["vauge"])
+
+
 def test_both_sheets_are_written(real, tmp_path, capsys):
     arguments = [
         "preview", "+scene=magnetic_tile", f"compare={real / 'train.json'}", "exclude=[vague]",

@@ -170,13 +170,17 @@ def test_a_mistake_in_the_choices_is_named(folders: Path, change: str, message: 
 
 
 @needs_yolo
-def test_a_choice_may_be_a_whole_mix_or_a_list(folders: Path) -> None:
-    choice = "{arms.mix_1.mix: {real: 0.75, synthetic: 0.25}, train.classes: [dot, bar]}"
+def test_a_choice_may_be_a_whole_mix_or_a_list(folders: Path, capsys) -> None:
+    choice = "{arms.mix_1.mix: {real: 0.25, synthetic: 0.75}, train.classes: [dot, bar]}"
     words = overrides(folders, f"+choices.other={choice}", "cv.arms=[mix_1]", "cv.folds=2")
+    words.append("evaluate.max_synthetic_share=0.6")
     assert crossvalidate.run(words, None) == 0
     result = json.loads((folders / "out" / "crossvalidation.json").read_text())
     run = find_run(Path(result["entries"][1]["runs"][0]))
-    assert run.record["mix"] == {"real": 0.75, "synthetic": 0.25}
+    assert run.record["mix"] == {"real": 0.25, "synthetic": 0.75}
+    # Only the choice has too many, and nothing else is said twice.
+    warned = [w for w in capsys.readouterr().err.splitlines() if w.startswith("warning: ")]
+    assert [w.split(":")[1] for w in warned] == [" source synthetic", " mix_1"]
     assert run.classes == ("dot", "bar")
 
 

@@ -27,7 +27,13 @@ def read_photographs(file: Path, rename: Mapping[str, str], exclude: Sequence[st
     folder = file.parent
     if images and not (folder / str(images[0].get("file_name"))).is_file():
         folder = folder / "images"
-    reading = Reading(name="real", rename=rename, exclude=tuple(exclude), require_part=False)
+    reading = Reading(
+        name="real",
+        rename=rename,
+        exclude=tuple(exclude),
+        exclude_key="exclude",
+        require_part=False,
+    )
     return read_source(file, folder, reading)
 
 

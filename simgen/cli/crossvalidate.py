@@ -37,7 +37,7 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
         changed = [f"{key}={_override(value)}" for key, value in keys.items()]
         configs[name] = _experiment(compose("crossvalidate", [*overrides, *changed], config_dir))
     require_yolo()
-    warn_of_mixes(configs[AS_IS], cv.arms)
+    warn_of_mixes(configs.values(), cv.arms)
     result = crossvalidate(configs, cv)
     out = Path(configs[AS_IS].out)
     file = out / "crossvalidation.json"

@@ -35,7 +35,7 @@ def run(overrides: list[str], config_dir: Path | None) -> int:
     if chosen.arm not in config.arms:
         raise ConfigError(f"arm: no arm named {chosen.arm!r}{suggest(chosen.arm, config.arms)}")
     material = load_material(config, [chosen.arm])
-    warn_of_mixes(config, [chosen.arm])
+    warn_of_mixes([config], [chosen.arm])
     finished = train_run(job, material.sources, material.validation)
     print(f"{finished.folder}: {_told(finished)}")
     return 0

@@ -13,8 +13,14 @@ def warn(lines: Sequence[str]) -> None:
         print(f"warning: {line}", file=sys.stderr)
 
 
-def warn_of_mixes(config: ExperimentConfig, arms: Iterable[str]) -> None:
-    """Warn of some arms' mixes; an arm or a source that does not exist is for others to refuse."""
-    provenance, mixes = provenance_of(config.datasets), config.mixes()
-    known = {a: mixes[a] for a in arms if a in mixes and mixes[a].keys() <= provenance.keys()}
-    warn(guard(known, provenance, config.evaluate.max_synthetic_share))
+def warn_of_mixes(configs: Iterable[ExperimentConfig], arms: Sequence[str]) -> None:
+    """Warn of some arms' mixes, of what several configs share once.
+
+    An arm or a source that does not exist is for others to refuse.
+    """
+    lines: list[str] = []
+    for config in configs:
+        provenance, mixes = provenance_of(config.datasets), config.mixes()
+        known = {a: mixes[a] for a in arms if a in mixes and mixes[a].keys() <= provenance.keys()}
+        lines += guard(known, provenance, config.evaluate.max_synthetic_share)
+    warn(list(dict.fromkeys(lines)))

@@ -30,8 +30,9 @@ from simgen.evaluate.worth import worth_by_slice
 from simgen.train.images import LabelledImage
 
 TOO_FEW = "too few parts"
-# Where no part is clean, so that none can alarm falsely.
+# Where mistakes are counted; the first if no part is clean, so that none can alarm falsely.
 ONE_STRAY = "one stray detection an image"
+ALARM = "the alarm threshold"
 # Figures that are shares of images, and those of which less is better.
 _SHARES = ("recall", "miss_rate", "false_alarms")
 FALLING = ("miss_rate", "false_alarms")
@@ -79,9 +80,7 @@ def judge(
             for r, f, t in zip(runs, figures, shown_above, strict=True)
         ],
         "mistakes": _mistakes(images, runs, shown_above, arms, classes),
-        "mistakes_at": ONE_STRAY
-        if any(np.isnan(f.threshold) for f in figures)
-        else "alarm threshold",
+        "mistakes_at": ONE_STRAY if any(np.isnan(f.threshold) for f in figures) else ALARM,
         **worth_by_slice(runs, figures, slices.made, resamples, config),
         "parts": num_parts,
         "clean_parts": len({i.part for i in images if i.is_clean}),

@@ -29,6 +29,7 @@ class Reading:
         name: The source's name.
         rename: Category names of the source to the names of our classes.
         exclude: Categories that are left out with every image that shows one.
+        exclude_key: Key that sets them, for messages.
         supercategories: Annotations of other supercategories are ignored; a category
             without one counts as a defect.
         require_part: Every image must name its physical part.
@@ -40,14 +41,10 @@ class Reading:
     name: str
     rename: Mapping[str, str]
     exclude: tuple[str, ...] = ()
+    exclude_key: str = "real.exclude"
     supercategories: tuple[str, ...] = ("defect",)
     require_part: bool = True
     clean_by_part: bool = True
-
-    @property
-    def exclude_key(self) -> str:
-        """Key that `exclude` is set by."""
-        return "real.exclude" if self.name == "real" else f"datasets.{self.name}.exclude"
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def load_rendered(
         name=name,
         rename=rename or {},
         exclude=config.exclude,
+        exclude_key=f"datasets.{name}.exclude",
         supercategories=supercategories,
         require_part=False,
         clean_by_part=False,
